@@ -1,0 +1,499 @@
+"""Which layers and tables exist and what their fields mean.
+
+A layer has a geometry, a table has none; otherwise they are the same. Every record of a layer knows
+its source, source date, confidence and geometry quality. Labels and allowed values are in Vietnamese
+and English. A field is public unless it says otherwise.
+"""
+
+from dataclasses import dataclass, field
+
+import geopandas as gpd
+import pandas as pd
+import shapely
+
+from layers.errors import LayerError
+
+
+@dataclass(frozen=True)
+class Code:
+    """An allowed value and its words."""
+
+    value: str
+    vi: str
+    en: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column. kind: text, number, integer or date. A blank is missing, never zero or empty."""
+
+    name: str
+    kind: str
+    vi: str
+    en: str
+    unit: str = ""
+    allowed: tuple[Code, ...] = ()
+    required: bool = False
+    public: bool = True
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer or table. geometry: Point, Polygon (also multi), Geometry (any), or None."""
+
+    name: str
+    vi: str
+    en: str
+    geometry: str | None
+    fields: tuple[Field, ...]
+    key: tuple[str, ...] = ("code",)
+    public: bool = True
+    by_name: dict = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "by_name", {f.name: f for f in self.fields})
+
+    def words(self, name, value, language):
+        """The word for a value of a field with allowed values; the value itself where it has none."""
+        for code in self.by_name[name].allowed:
+            if code.value == value:
+                return getattr(code, language)
+        return value
+
+
+@dataclass(frozen=True)
+class CheckedLayer:
+    """Rows that keep the catalogue's promises, and what was repaired on the way."""
+
+    layer: Layer
+    rows: pd.DataFrame
+    repairs: tuple[str, ...] = ()
+
+
+def _codes(*rows):
+    return tuple(Code(*r) for r in rows)
+
+
+CONFIDENCE = _codes(
+    ("high", "cao: nguồn chính thức hoặc báo chí đã đọc", "high: an official or news page that was read"),
+    ("medium", "trung bình: một nguồn yếu", "medium: one weak source"),
+    ("low", "thấp: chưa kiểm chứng", "low: not verified"),
+)
+GEOMETRY_QUALITY = _codes(
+    ("surveyed", "đo đạc", "surveyed"),
+    ("digitised", "số hoá", "digitised"),
+    ("approximate", "gần đúng", "approximate"),
+    ("schematic", "minh hoạ", "schematic"),
+    ("none", "chưa có vị trí", "no position"),
+)
+PLANT_STATE = _codes(
+    ("planned", "quy hoạch", "planned"),
+    ("building", "đang xây dựng", "under construction"),
+    ("trial", "vận hành thử", "trial run"),
+    ("operating", "đang vận hành", "operating"),
+    ("idle", "không vận hành", "not operating"),
+    ("closed", "đã đóng cửa", "closed"),
+    ("unknown", "chưa rõ", "not known"),
+)
+COMPLIANCE = _codes(
+    ("meets", "đạt quy chuẩn", "meets the standard"),
+    ("exceeds", "vượt quy chuẩn", "exceeds the standard"),
+    ("unknown", "chưa có kết quả quan trắc", "no monitoring result"),
+)
+CONNECTION = _codes(("yes", "có", "yes"), ("no", "không", "no"), ("planned", "dự kiến", "planned"))
+STAGE = _codes(
+    ("received", "Tiếp nhận", "Received"),
+    ("checking", "Đang xác minh", "Being checked"),
+    ("confirmed", "Đã xác nhận", "Confirmed"),
+    ("contained", "Đã khống chế", "Contained"),
+    ("plan_approved", "Đã duyệt phương án", "Plan approved"),
+    ("in_remediation", "Đang khắc phục", "Being cleaned up"),
+    ("verifying", "Quan trắc xác nhận", "Being verified"),
+    ("watched", "Đã đóng – theo dõi", "Closed, watched"),
+    ("done", "Hoàn tất", "Done"),
+    ("rejected", "Không phải điểm nóng hoặc trùng", "Not a hotspot or a duplicate"),
+    ("suspended", "Tạm dừng", "Suspended"),
+)
+ZONE_KIND = _codes(
+    ("economic_zone", "khu kinh tế", "economic zone"),
+    ("industrial_park", "khu công nghiệp", "industrial park"),
+    ("industrial_cluster", "cụm công nghiệp", "industrial cluster"),
+    ("craft_village", "làng nghề", "craft village"),
+)
+ZONE_STATE = _codes(
+    ("operating", "đang hoạt động", "operating"),
+    ("building", "đang xây dựng", "under construction"),
+    ("planned", "đã thành lập hoặc quy hoạch", "established or planned"),
+    ("unknown", "chưa rõ", "not known"),
+)
+PLANT_KIND = _codes(
+    ("municipal", "đô thị", "municipal"),
+    ("urban_area", "khu đô thị", "housing estate"),
+    ("industrial_park", "khu công nghiệp", "industrial park"),
+    ("industrial_cluster", "cụm công nghiệp", "industrial cluster"),
+    ("craft_village", "làng nghề", "craft village"),
+    ("fishing_port", "cảng cá", "fishing port"),
+    ("programme", "chương trình (nhóm dự án)", "programme (group of projects)"),
+)
+UNIT_KIND = _codes(
+    ("ward", "phường", "ward"),
+    ("commune", "xã", "commune"),
+    ("special_zone", "đặc khu", "special zone"),
+    ("district", "đơn vị cấp huyện cũ", "old district"),
+    ("city", "thành phố", "city"),
+)
+WASTE_KIND = _codes(
+    ("landfill+compost", "bãi chôn lấp và ủ phân", "landfill and compost"),
+    ("landfill", "bãi chôn lấp", "landfill"),
+    ("dump", "bãi rác tạm", "dump"),
+    ("waste_to_energy", "điện rác", "waste to energy"),
+    ("industrial_waste_stack", "bãi thải công nghiệp", "industrial waste stack"),
+)
+
+CODE = Field("code", "text", "Mã", "Code", required=True)
+NAMES = (
+    Field("name_vi", "text", "Tên", "Name in Vietnamese", required=True),
+    Field("name_en", "text", "Tên tiếng Anh", "Name"),
+)
+PROVENANCE = (
+    Field("source", "text", "Nguồn", "Source", required=True),
+    Field("source_date", "text", "Ngày của nguồn", "Source date"),
+    Field("confidence", "text", "Độ tin cậy", "Confidence", allowed=CONFIDENCE, required=True),
+    Field("note_vi", "text", "Ghi chú", "Note in Vietnamese"),
+    Field("note_en", "text", "Ghi chú tiếng Anh", "Note"),
+)
+PLACE = (
+    Field("geometry_quality", "text", "Chất lượng hình học", "Geometry quality",
+          allowed=GEOMETRY_QUALITY, required=True),
+    Field("coord_accuracy_m", "number", "Sai số vị trí", "Position accuracy", "m"),
+    Field("coord_source", "text", "Nguồn vị trí", "Position source"),
+    Field("district_old", "text", "Đơn vị cấp huyện cũ", "Old district"),
+    Field("valid_from", "date", "Có hiệu lực từ", "Valid from"),
+    Field("valid_to", "date", "Có hiệu lực đến", "Valid to"),
+)  # fmt: skip
+
+
+def _both(name, vi, en, **options):
+    return (Field(f"{name}_vi", "text", vi, f"{en} in Vietnamese", **options),
+            Field(f"{name}_en", "text", f"{vi} (tiếng Anh)", en, **options))  # fmt: skip
+
+
+def _layer(name, vi, en, geometry, *fields, **options):
+    return Layer(name, vi, en, geometry, (CODE, *NAMES, *fields, *PLACE, *PROVENANCE), **options)
+
+
+def _table(name, vi, en, key, *fields, **options):
+    return Layer(name, vi, en, None, (*fields, *PROVENANCE), key=key, **options)
+
+
+_RANGE = ("low", "likely", "high"), ("thấp", "khả dĩ nhất", "cao"), ("low", "likely", "high")
+
+
+def _three(name, vi, en, unit, **options):
+    return tuple(
+        Field(f"{name}_{s}", "number", f"{vi} ({v})", f"{en} ({e})", unit, **options)
+        for s, v, e in zip(*_RANGE, strict=True)
+    )
+
+
+PERIOD = (PLACE[-2], PLACE[-1])
+
+LAYERS = {
+    layer.name: layer
+    for layer in (
+        _layer(
+            "admin_units", "Đơn vị hành chính", "Administrative units", "Polygon",
+            Field("kind", "text", "Loại", "Kind", allowed=UNIT_KIND, required=True),
+            Field("side", "text", "Trước 1/7/2025 thuộc", "Before 1 July 2025 in"),
+            Field("area_km2", "number", "Diện tích công bố", "Official area", "km²"),
+            Field("population", "number", "Dân số", "Population", "people"),
+            Field("population_confidence", "text", "Độ tin cậy của dân số", "Confidence of the population",
+                  allowed=CONFIDENCE),
+            *_both("population_source", "Nguồn dân số", "Population source"),
+            Field("centre_lon", "number", "Kinh độ điểm đại diện", "Longitude of the label point", "°"),
+            Field("centre_lat", "number", "Vĩ độ điểm đại diện", "Latitude of the label point", "°"),
+        ),
+        _layer(
+            "industrial_zones", "Khu, cụm công nghiệp, làng nghề", "Industrial zones", "Geometry",
+            Field("kind", "text", "Loại", "Kind", allowed=ZONE_KIND, required=True),
+            Field("state", "text", "Tình trạng", "State", allowed=ZONE_STATE, required=True),
+            *_both("status", "Tình trạng theo nguồn", "State as reported"),
+            Field("area_ha", "number", "Diện tích", "Area", "ha"),
+            Field("occupancy_pct", "number", "Tỷ lệ lấp đầy", "Occupancy", "%"),
+            Field("established_year", "integer", "Năm thành lập", "Established"),
+            Field("central_treatment", "text", "Xử lý nước thải tập trung", "Central treatment",
+                  allowed=CONNECTION),
+            *_both("central_treatment_note", "Xử lý tập trung theo nguồn", "Central treatment as reported"),
+            Field("measured_m3d", "number", "Lưu lượng đo", "Measured flow", "m³/ngày"),
+            Field("licensed_m3d", "number", "Lưu lượng cấp phép", "Licensed flow", "m³/ngày"),
+            *_both("receiving_water", "Nguồn tiếp nhận", "Receiving water"),
+            *_both("developer", "Chủ đầu tư hạ tầng", "Developer"),
+        ),
+        _layer(
+            "treatment_plants", "Trạm xử lý nước thải", "Waste water treatment plants", "Point",
+            Field("kind", "text", "Loại", "Kind", allowed=PLANT_KIND, required=True),
+            Field("design_m3d", "number", "Công suất thiết kế", "Design capacity", "m³/ngày"),
+            *_both("status", "Tình trạng theo nguồn", "State as reported"),
+            *_both("service_area", "Phạm vi phục vụ", "Service area"),
+            *_both("technology", "Công nghệ", "Technology"),
+            *_both("receiving_water", "Nguồn tiếp nhận", "Receiving water"),
+            *_both("operator", "Đơn vị vận hành, tài trợ", "Operator or funder"),
+            Field("commissioned_year", "integer", "Năm vận hành", "Commissioned"),
+            Field("area_ha", "number", "Diện tích", "Area", "ha"),
+        ),
+        _layer(
+            "service_areas", "Vùng phục vụ của trạm xử lý", "Service areas of plants", "Polygon",
+            Field("plant", "text", "Trạm xử lý", "Plant", required=True),
+        ),
+        _layer(
+            "waste_sites", "Cơ sở chất thải rắn", "Waste sites", "Point",
+            Field("kind", "text", "Loại", "Kind", allowed=WASTE_KIND, required=True),
+            *_both("status", "Tình trạng theo nguồn", "State as reported"),
+            Field("capacity_tpd", "text", "Công suất", "Capacity", "t/ngày"),
+            Field("received_tpd", "text", "Lượng tiếp nhận", "Received", "t/ngày"),
+            Field("area_ha", "text", "Diện tích", "Area", "ha"),
+            *_both("service_area", "Phạm vi phục vụ", "Service area"),
+            *_both("operator", "Đơn vị vận hành", "Operator"),
+            Field("planned_year", "integer", "Năm dự kiến", "Planned year"),
+        ),
+        _layer(
+            "port_areas", "Cảng", "Ports", "Geometry",
+            *_both("kind", "Loại", "Kind"),
+            *_both("area_group", "Khu bến", "Port area"),
+            Field("berths", "integer", "Số bến", "Berths"),
+            Field("berth_length_m", "number", "Chiều dài bến", "Berth length", "m"),
+            Field("capacity_teu_year", "number", "Công suất", "Capacity", "TEU/năm"),
+            *_both("max_vessel", "Tàu lớn nhất", "Largest vessel"),
+            Field("opened_year", "integer", "Năm khai thác", "Opened"),
+            *_both("operator", "Đơn vị khai thác", "Operator"),
+            *_both("green_measures", "Biện pháp xanh", "Green measures"),
+            Field("declared_m3d", "number", "Lưu lượng nước thải khai báo", "Declared waste water", "m³/ngày"),
+        ),
+        _layer(
+            "hotspots", "Điểm nóng ô nhiễm", "Pollution hotspots", "Geometry",
+            Field("media", "text", "Môi trường", "Media", required=True),
+            *_both("medium", "Môi trường theo nguồn", "Medium as reported"),
+            *_both("pollutants", "Chất ô nhiễm", "Pollutants"),
+            Field("report_year", "text", "Năm nêu", "Reported in"),
+            *_both("measured_values", "Số liệu đã nêu", "Reported values"),
+            *_both("responsible_unit", "Đơn vị liên quan", "Unit concerned"),
+            *_both("cause", "Nguyên nhân", "Cause"),
+            *_both("remediation", "Khắc phục theo nguồn", "Remediation as reported"),
+            Field("remediation_known", "text", "Biết tình trạng khắc phục", "Remediation known",
+                  allowed=_codes(("yes", "có", "yes"), ("partly", "một phần", "partly"), ("no", "không", "no"))),
+            Field("stage", "text", "Giai đoạn", "Stage", allowed=STAGE, required=True),
+            *_both("stage_basis", "Căn cứ xếp giai đoạn", "Basis of the stage"),
+            Field("severity_class", "text", "Mức", "Class",
+                  allowed=_codes(("1", "mức 1", "class 1"), ("2", "mức 2", "class 2"), ("3", "mức 3", "class 3"))),
+            Field("past_event", "text", "Sự cố đã qua", "Past event",
+                  allowed=_codes(("yes", "có", "yes"), ("no", "không", "no"))),
+        ),
+        _layer(
+            "stations", "Điểm quan trắc", "Monitoring points", "Point",
+            *_both("kind", "Loại", "Kind"),
+            *_both("parameters", "Thông số", "Parameters"),
+            *_both("reported_result", "Kết quả đã nêu", "Reported result"),
+            *_both("operator", "Đơn vị thực hiện", "Operator"),
+        ),
+        _layer("water_bodies", "Sông, hồ, biển", "Water bodies", "Geometry"),
+        _layer("land", "Đất liền và đảo", "Land", "Polygon"),
+        _layer("intakes", "Điểm lấy nước sinh hoạt", "Drinking water intakes", "Point"),
+        _layer("receptors", "Trường học, bệnh viện", "Schools and hospitals", "Point"),
+        _layer("built_up", "Đất ở, đất xây dựng", "Built-up land", "Polygon"),
+        _layer("protected_areas", "Khu bảo tồn", "Protected areas", "Polygon"),
+    )
+}  # fmt: skip
+
+TABLES = {
+    table.name: table
+    for table in (
+        _table(
+            "plant_states", "Tình trạng trạm xử lý theo ngày", "Plant states by date", ("plant", "valid_from"),
+            Field("plant", "text", "Trạm xử lý", "Plant", required=True),
+            Field("state", "text", "Tình trạng", "State", allowed=PLANT_STATE[:-1], required=True),
+            *_three("capacity", "Công suất", "Capacity", "m³/ngày"),
+            Field("measured", "number", "Lưu lượng đo", "Measured flow", "m³/ngày"),
+            Field("compliance", "text", "Tuân thủ", "Compliance", allowed=COMPLIANCE, required=True),
+            *PERIOD,
+        ),
+        _table(
+            "service_links", "Nước thải của nơi nào về trạm nào", "Service links",
+            ("unit", "destination", "valid_from"),
+            Field("unit", "text", "Nơi phát sinh", "Unit", required=True),
+            Field("destination", "text", "Nơi đến", "Destination", required=True),
+            *_three("share", "Tỷ lệ", "Share", "0..1"),
+            *PERIOD,
+            Field("basis", "text", "Căn cứ", "Basis", required=True, allowed=_codes(
+                ("service area", "vùng phục vụ", "service area"),
+                ("declared", "khai báo", "declared"),
+                ("estimated", "ước tính", "estimated"))),
+        ),
+        _table(
+            "crosswalk", "Đơn vị mới theo đơn vị cũ", "New units by old units", ("unit", "old_unit"),
+            Field("unit", "text", "Đơn vị mới", "New unit", required=True),
+            Field("old_unit", "text", "Đơn vị cũ", "Old unit", required=True),
+            Field("share", "number", "Tỷ lệ dân số", "Share of people", "0..1", required=True),
+            Field("basis", "text", "Căn cứ", "Basis", required=True),
+        ),
+        _table(
+            "old_names", "Tên cũ", "Old names", ("ward_code", "old_type_vi", "old_name_vi", "old_district_vi"),
+            Field("ward_code", "text", "Đơn vị mới", "New unit", required=True),
+            Field("old_name_vi", "text", "Tên cũ", "Old name", required=True),
+            Field("old_type_vi", "text", "Loại cũ", "Old type"),
+            Field("old_district_vi", "text", "Huyện cũ", "Old district"),
+            Field("part", "text", "Toàn bộ hay một phần", "Whole or part"),
+        ),
+        _table(
+            "indicators", "Chỉ số đã báo cáo", "Reported indicators", ("code",),
+            CODE,
+            Field("key", "text", "Khoá", "Key", required=True),
+            Field("topic", "text", "Nhóm", "Topic", required=True),
+            *_both("indicator", "Chỉ số", "Indicator", required=True),
+            *_both("scope", "Phạm vi", "Scope", required=True),
+            Field("year", "text", "Năm", "Period", required=True),
+            Field("value", "text", "Giá trị", "Value", required=True),
+            *_both("unit", "Đơn vị tính", "Unit", required=True),
+            Field("kind", "text", "Loại", "Kind", required=True, allowed=_codes(
+                ("actual", "thực hiện", "actual"), ("target", "mục tiêu", "target"),
+                ("forecast", "dự báo", "forecast"), ("plan", "kế hoạch", "plan"))),
+            *_both("numerator", "Tử số", "Numerator"),
+            *_both("denominator", "Mẫu số", "Denominator"),
+            *_both("area", "Phạm vi không gian", "Area covered"),
+            Field("definition_stated", "text", "Nguồn nêu định nghĩa", "Definition stated by the source"),
+            Field("compare_with", "text", "So với", "Compare with"),
+            *_both("why_differs", "Vì sao khác", "Why it differs"),
+        ),
+        _table(
+            "norms", "Định mức phát sinh nước thải", "Waste water norms", ("code",),
+            CODE,
+            *_both("norm", "Định mức", "Norm", required=True),
+            *_three("value", "Giá trị", "Value", "", required=True),
+            Field("unit", "text", "Đơn vị tính", "Unit", required=True),
+            Field("reference", "text", "Văn bản", "Reference", required=True),
+        ),
+    )
+}  # fmt: skip
+
+ALL = LAYERS | TABLES
+
+
+def check(layer, frame, *, repair=True):
+    """The rows as a CheckedLayer, or LayerError with every problem of the frame.
+
+    frame: a GeoDataFrame in EPSG:4326 (a layer) or a DataFrame (a table); columns the catalogue does
+    not know are refused, missing optional ones become blank. Invalid outlines are repaired by
+    shapely.make_valid and reported, unless repair is False. Geometry may be blank: a fact without a
+    position is still a fact.
+    """
+    problems, repairs = [], []
+    known = {f.name for f in layer.fields}
+    columns = [c for c in frame.columns if c != "geometry"]
+    for extra in sorted(set(columns) - known):
+        problems.append(f"{layer.name}: the column '{extra}' is not in the catalogue.")
+    rows = frame.reset_index(drop=True).copy()
+    for f in layer.fields:
+        if f.name not in rows.columns:
+            rows[f.name] = None
+        problems += _field_problems(layer, f, rows)
+    problems += _key_problems(layer, rows)
+    if layer.geometry:
+        problems += _geometry_problems(layer, frame)
+        if not problems and repair:
+            rows, repairs = _repaired(layer, rows)
+    if problems:
+        raise LayerError(problems)
+    order = [f.name for f in layer.fields]
+    for f in layer.fields:
+        rows[f.name] = _typed(f, rows[f.name])
+    if layer.geometry:
+        rows = gpd.GeoDataFrame(rows[[*order, "geometry"]], geometry="geometry", crs=frame.crs)
+    else:
+        rows = pd.DataFrame(rows[order])
+    return CheckedLayer(layer, rows, tuple(repairs))
+
+
+def _name_of(layer, rows, i):
+    return "/".join(str(rows[k].iloc[i]) for k in layer.key if k in rows.columns)
+
+
+def _blank(values):
+    return values.isna() | (values.astype(str).str.strip() == "")
+
+
+def _field_problems(layer, f, rows):
+    values, out = rows[f.name], []
+    blank = _blank(values).to_numpy()
+    if f.required:
+        out += [
+            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is missing."
+            for i in blank.nonzero()[0]
+        ]
+    given = values[~blank]
+    if f.kind in ("number", "integer"):
+        bad = pd.to_numeric(given, errors="coerce").isna()
+        word = "a number"
+    elif f.kind == "date":
+        bad = pd.to_datetime(given, errors="coerce", format="ISO8601").isna()
+        word = "a date as YYYY-MM-DD"
+    else:
+        bad = given.map(lambda v: not isinstance(v, str))
+        word = "text"
+    for i in given.index[bad.to_numpy(bool)]:
+        out.append(
+            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is not {word}: {values[i]!r}."
+        )
+    if f.allowed:
+        allowed = [c.value for c in f.allowed]
+        for i in given.index[~given.isin(allowed).to_numpy()]:
+            out.append(
+                f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} '{values[i]}' is not one of "
+                f"{', '.join(allowed)}."
+            )
+    return out
+
+
+def _key_problems(layer, rows):
+    doubled = rows.duplicated(list(layer.key), keep="first").to_numpy().nonzero()[0]
+    return [
+        f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice." for i in doubled
+    ]
+
+
+def _geometry_problems(layer, frame):
+    if not isinstance(frame, gpd.GeoDataFrame) or frame.crs is None:
+        return [f"{layer.name}: the geometry has no coordinate reference system; say which one it is."]
+    if frame.crs.to_epsg() != 4326:
+        return [f"{layer.name}: the geometry is in {frame.crs.name}; bring it to EPSG:4326 first."]
+    out = []
+    for i, geom in enumerate(frame.geometry):
+        if geom is None or geom.is_empty:
+            continue
+        where = f"{layer.name} row {i + 1} ({_name_of(layer, frame, i)})"
+        if layer.geometry == "Point" and geom.geom_type != "Point":
+            out.append(f"{where}: a point is expected, this is a {geom.geom_type}.")
+        if layer.geometry == "Polygon" and geom.geom_type not in ("Polygon", "MultiPolygon"):
+            out.append(f"{where}: an area is expected, this is a {geom.geom_type}.")
+        x0, y0, x1, y1 = geom.bounds
+        if not (-180 <= x0 <= x1 <= 180 and -90 <= y0 <= y1 <= 90):
+            out.append(f"{where}: coordinates lie outside longitude ±180, latitude ±90.")
+    return out
+
+
+def _repaired(layer, rows):
+    bad = ~rows.geometry.is_valid & rows.geometry.notna() & ~rows.geometry.is_empty
+    repairs = []
+    for i in rows.index[bad]:
+        reason = shapely.is_valid_reason(rows.geometry[i])
+        fixed = shapely.make_valid(rows.geometry[i], method="structure")
+        rows.loc[i, "geometry"] = fixed
+        repairs.append(f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): outline repaired ({reason}).")
+    return rows, repairs
+
+
+def _typed(f, values):
+    if f.kind in ("number", "integer"):
+        return pd.to_numeric(values.where(~_blank(values)), errors="coerce").astype(float)
+    if f.kind == "date":
+        return pd.to_datetime(values.where(~_blank(values)), errors="coerce", format="ISO8601")
+    text = values.astype(object)
+    return text.where(~_blank(values), None)

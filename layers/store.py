@@ -1,0 +1,304 @@
+"""The store: layers and tables of the catalogue, kept in one database.
+
+Reading gives immutable snapshots, one frame per layer and version; writing takes CheckedLayers, adds
+a version and is one transaction. Callers know neither SQL nor GeoPackage: what belongs to the
+embedded file is in layers/geopackage.py, so that a server database can stand in its place.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+import sqlalchemy as sa
+
+from layers import geopackage
+from layers.catalogue import ALL, CheckedLayer
+from layers.errors import StoreError
+
+SCHEMA_VERSION = 1
+FILE_NAME = "cangxanh.gpkg"
+_KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
+_TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": sa.Date}
+
+_metadata = sa.MetaData()
+_meta = sa.Table(
+    "cx_meta", _metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text)
+)
+_versions = sa.Table(
+    "layer_versions",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("layer", sa.Text, nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.UniqueConstraint("layer", "version"),
+)
+
+
+def _table(layer):
+    columns = [sa.Column("fid", sa.Integer, primary_key=True, autoincrement=True)]
+    if layer.geometry:
+        columns.append(sa.Column(geopackage.GEOMETRY_COLUMN, geopackage.Geometry(_KIND[layer.geometry])))
+    columns += [sa.Column(f.name, _TYPE[f.kind], nullable=not f.required) for f in layer.fields]
+    return sa.Table(layer.name, _metadata, *columns, sqlite_autoincrement=True)
+
+
+_tables = {name: _table(layer) for name, layer in ALL.items()}
+
+
+class Store:
+    """One city's data, in the folder `data_dir`. Safe to use from several threads and processes."""
+
+    def __init__(self, data_dir, *, synchronous="FULL"):
+        self.data_dir = Path(data_dir)
+        self.path = self.data_dir / FILE_NAME
+        self._lock = threading.Lock()
+        self._snapshots = {}
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            probe = tempfile.TemporaryFile(dir=self.data_dir)
+            probe.close()
+        except OSError as e:
+            raise StoreError(
+                f"The data folder {self.data_dir} cannot be written ({e.strerror}). "
+                "Choose another one with --data DIR, or give yourself the right to write there."
+            ) from e
+        self._engine = geopackage.engine(self.path, synchronous=synchronous)
+        try:
+            self._open()
+        except sa.exc.DatabaseError as e:
+            raise StoreError(
+                f"{self.path} cannot be opened as a GeoPackage ({e.orig}). "
+                "Move it away to start anew, or put back a copy from the backups."
+            ) from e
+
+    def _open(self):
+        with self._writing() as con:
+            raw = con.connection.driver_connection
+            tables = {r[0] for r in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+            if "cx_meta" in tables:
+                found = int(con.scalar(sa.select(_meta.c.value).where(_meta.c.key == "schema_version")))
+                if found > SCHEMA_VERSION:
+                    raise StoreError(
+                        f"{self.path} was written by a newer version of Cảng Xanh (schema {found}; this one knows "
+                        f"{SCHEMA_VERSION}). Update the program."
+                    )
+                return
+            geopackage.create(raw)
+            _metadata.create_all(con)
+            for layer in ALL.values():
+                kind = _KIND[layer.geometry] if layer.geometry else None
+                geopackage.register_layer(raw, layer.name, layer.name, f"{layer.vi} / {layer.en}", kind)
+            con.execute(_meta.insert().values(key="schema_version", value=str(SCHEMA_VERSION)))
+
+    @contextmanager
+    def _writing(self):
+        with self._engine.connect().execution_options(writes=True) as con, con.begin():
+            yield con
+
+    def close(self):
+        """Let go of the file."""
+        self._engine.dispose()
+
+    # --- reading ---
+
+    def versions(self):
+        """The newest version number of every layer and table that was ever written."""
+        query = sa.select(_versions.c.layer, sa.func.max(_versions.c.version)).group_by(_versions.c.layer)
+        with self._engine.connect() as con:
+            return {layer: version for layer, version in con.execute(query)}
+
+    def history(self, name=None):
+        """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
+        query = sa.select(_versions).order_by(_versions.c.id.desc())
+        if name:
+            query = query.where(_versions.c.layer == name)
+        with self._engine.connect() as con:
+            return [dict(row) for row in con.execute(query).mappings()]
+
+    def data_version(self):
+        """One number that grows with every write to any layer, and the time of the last one (UTC, ISO)."""
+        query = sa.select(sa.func.max(_versions.c.id), sa.func.max(_versions.c.at))
+        with self._engine.connect() as con:
+            number, at = con.execute(query).one()
+        return number or 0, at
+
+    def snapshot(self, name):
+        """The newest version of a layer as a frame indexed by row; do not write into it.
+
+        A layer gives a GeoDataFrame in EPSG:4326 (None where a record has no position), a table a
+        DataFrame. Numbers are float (NaN = missing), dates datetime64 (NaT), text str or None.
+        """
+        with self._engine.connect() as con, con.begin():
+            version = (
+                con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == name)) or 0
+            )
+            with self._lock:
+                held = self._snapshots.get(name)
+            if held and held[0] == version:
+                return held[1]
+            frame = self._read(con, name)
+        with self._lock:
+            self._snapshots[name] = (version, frame)
+        return frame
+
+    def within(self, name, west, south, east, north):
+        """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached."""
+        fids = sa.text(
+            f"SELECT id FROM rtree_{name}_{geopackage.GEOMETRY_COLUMN} "
+            "WHERE maxx >= :w AND minx <= :e AND maxy >= :s AND miny <= :n"
+        ).bindparams(w=west, s=south, e=east, n=north)
+        with self._engine.connect() as con:
+            ids = [r[0] for r in con.execute(fids)]
+            return self._read(con, name, ids)
+
+    def _read(self, con, name, fids=None):
+        layer, table = ALL[name], _tables[name]
+        columns = [table.c[f.name] for f in layer.fields]
+        if layer.geometry:
+            columns.append(
+                sa.type_coerce(table.c[geopackage.GEOMETRY_COLUMN], sa.LargeBinary).label("geometry")
+            )
+        query = sa.select(*columns).order_by(table.c.fid)
+        if fids is not None:
+            query = query.where(table.c.fid.in_(fids))
+        rows = con.execute(query).all()
+        frame = pd.DataFrame(rows, columns=[c.name for c in columns], dtype=object)
+        for f in layer.fields:
+            if f.kind in ("number", "integer"):
+                frame[f.name] = frame[f.name].astype(float)
+            elif f.kind == "date":
+                frame[f.name] = pd.to_datetime(frame[f.name])
+        if layer.geometry:
+            geoms = geopackage.decode(frame.pop("geometry"))
+            frame = gpd.GeoDataFrame(frame, geometry=np.asarray(geoms, dtype=object), crs=geopackage.SRID)
+        return frame
+
+    # --- writing ---
+
+    def write(self, checked, *, source, who="system", note=None, mode="replace"):
+        """Write one CheckedLayer as a new version; see write_all."""
+        self.write_all([checked], source=source, who=who, note=note, mode=mode)
+
+    def write_all(self, layers, *, source, who="system", note=None, mode="replace", meta=None):
+        """Write several CheckedLayers in one transaction: either all of them are in, or none.
+
+        mode: `replace` the whole layer, `append`, or `upsert` by the layer's key. source says where
+        the data come from, who is the person or program. meta: {key: value} kept in the same
+        transaction. Raises StoreError when a key is given twice or the disk refuses.
+        """
+        try:
+            with self._writing() as con:
+                for checked in layers:
+                    self._write_one(con, checked, source, who, note, mode)
+                for key, value in (meta or {}).items():
+                    con.execute(_meta.delete().where(_meta.c.key == key))
+                    con.execute(_meta.insert().values(key=key, value=value))
+        except sa.exc.OperationalError as e:
+            raise StoreError(
+                f"Nothing was written: {e.orig}. Check the disk, or that no other program holds the file."
+            ) from e
+
+    def _write_one(self, con, checked, source, who, note, mode):
+        if not isinstance(checked, CheckedLayer):
+            raise TypeError("only what layers.catalogue.check has passed is written")
+        layer, table = checked.layer, _tables[checked.layer.name]
+        if mode == "replace":
+            con.execute(table.delete())
+        elif mode == "upsert":
+            keys = [
+                tuple(_plain(v) for v in row) for row in checked.rows[list(layer.key)].itertuples(index=False)
+            ]
+            for key in keys:
+                where = [
+                    table.c[k].is_(None) if v is None else table.c[k] == v
+                    for k, v in zip(layer.key, key, strict=True)
+                ]
+                con.execute(table.delete().where(*where))
+        elif mode != "append":
+            raise ValueError(f"mode '{mode}' is not replace, append or upsert")
+        records = _records(checked)
+        if records:
+            con.execute(table.insert(), records)
+        raw = con.connection.driver_connection
+        geopackage.touch(raw, layer.name)
+        last = (
+            con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name))
+            or 0
+        )
+        con.execute(
+            _versions.insert().values(
+                layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note,
+                rows=con.scalar(sa.select(sa.func.count()).select_from(table)), sha256=_hash(records),
+            )
+        )  # fmt: skip
+
+    def meta(self, key):
+        """A value kept by write_all, or None."""
+        with self._engine.connect() as con:
+            return con.scalar(sa.select(_meta.c.value).where(_meta.c.key == key))
+
+    def copy_to(self, path):
+        """A consistent copy of the whole store at `path` (internal fields too), replaced in one step."""
+        path = Path(path)
+        fresh = path.with_name(path.name + ".part")
+        fresh.unlink(missing_ok=True)
+        with self._engine.connect() as con:
+            geopackage.copy_to(con.connection.driver_connection, fresh)
+        os.replace(fresh, path)
+
+    def free_bytes(self):
+        """Free space on the disk of the data folder, bytes."""
+        return shutil.disk_usage(self.data_dir).free
+
+
+def _records(checked):
+    rows = checked.rows
+    columns = {f.name: [_plain(v, f.kind) for v in rows[f.name]] for f in checked.layer.fields}
+    if checked.layer.geometry:
+        geoms = rows.geometry.to_numpy()
+        if checked.layer.geometry == "Polygon":  # one declared type: areas are kept as multi areas
+            geoms = np.array([_multi(g) for g in geoms], dtype=object)
+        columns[geopackage.GEOMETRY_COLUMN] = list(geoms)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _multi(geom):
+    return shapely.MultiPolygon([geom]) if geom is not None and geom.geom_type == "Polygon" else geom
+
+
+def _plain(value, kind="text"):
+    if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NaT:
+        return None
+    if kind == "date" or isinstance(value, pd.Timestamp):
+        return value.date()
+    if kind == "integer":
+        return int(value)
+    return float(value) if kind == "number" else value
+
+
+def _hash(records):
+    digest = hashlib.sha256()
+    for record in records:
+        for value in record.values():
+            digest.update(value.wkb if isinstance(value, shapely.Geometry) else repr(value).encode())
+            digest.update(b"\x1f")
+    return digest.hexdigest()
+
+
+def _now():
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

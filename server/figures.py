@@ -1,0 +1,279 @@
+"""The figures behind every page, export and command: one query each, kept by data version.
+
+The ledger needs units, plant states and links; they are made here from snapshots of the store, with
+the formulas of geo/coverage.py. Nothing is computed twice for one version of the data, and the map,
+the table, the legend and the download of a page all read the same rows.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from geo import coverage
+from geo.coverage import PARTS, SCENARIOS, TREATED, Range
+
+LEVELS = ("ward", "district", "city", "zone")
+WARD_KINDS = ("ward", "commune", "special_zone")
+NOT_TREATED = tuple(p for p in PARTS if p not in TREATED)
+KNOWN_GAP = tuple(p for p in NOT_TREATED if p != "unknown")
+NO_DISTRICT = "NONE"
+_OLD_CITY, _OTHER_SIDE = "HP-2024", "HD-2024"
+_KEEP = 64
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Tables of one ledger: units (by code, with names, kind, people, generation, basis), states, links."""
+
+    units: pd.DataFrame
+    states: pd.DataFrame
+    links: pd.DataFrame
+    version: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One coverage view: rows by group, the total, and the ledger behind them."""
+
+    by: str
+    as_of: date
+    with_building: bool
+    rows: list
+    total: dict
+    ledger: coverage.Ledger
+    uncounted: list
+    version: str
+
+
+class Figures:
+    """Figures of one store. Thread-safe."""
+
+    def __init__(self, store):
+        self.store = store
+        self._lock = threading.Lock()
+        self._kept = OrderedDict()
+
+    def version(self):
+        """The data version as text; it changes with every write."""
+        return str(self.store.data_version()[0])
+
+    def kept(self, name, make, *args):
+        """make(*args), computed once per data version and arguments."""
+        key = (name, self.version(), *args)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        value = make(*args)
+        with self._lock:
+            self._kept[key] = value
+            while len(self._kept) > _KEEP:
+                self._kept.popitem(last=False)
+        return value
+
+    # --- the ledger ---
+
+    def inputs(self):
+        """Units, plant states and links of the ledger."""
+        return self.kept("inputs", self._inputs)
+
+    def norms(self):
+        """The norms by code: geo.coverage.Range."""
+        rows = self.store.snapshot("norms")
+        return {r.code: Range(r.value_low, r.value_likely, r.value_high) for r in rows.itertuples()}
+
+    def _inputs(self):
+        norms = self.norms()
+        units = pd.concat([self._wards(norms), self._zones(norms), self._ports()]).sort_index()
+        # links and states of things that are not counted units (planned zones) have nothing to carry
+        links = self.store.snapshot("service_links")
+        return Inputs(
+            units, self.store.snapshot("plant_states"), links[links["unit"].isin(units.index)], self.version()
+        )
+
+    def _wards(self, norms):
+        rows = self.store.snapshot("admin_units")
+        rows = rows[rows["kind"].isin(WARD_KINDS)].set_index("code")
+        out = pd.DataFrame(rows[["name_vi", "name_en", "kind", "population", "source", "confidence"]])
+        out = out.rename(columns={"population": "people"})
+        for urban, supply in ((True, norms["supply_urban"]), (False, norms["supply_rural"])):
+            mine = (rows["kind"] == "ward") == urban
+            made = coverage.domestic_generation(rows.loc[mine, "population"], supply, norms["return_share"])
+            out.loc[mine, list(SCENARIOS)] = made
+        out["basis"] = np.where(rows["kind"] == "ward", "people_urban", "people_rural")
+        out["confidence"] = rows["population_confidence"]
+        return out
+
+    def _zones(self, norms):
+        rows = self.store.snapshot("industrial_zones").set_index("code")
+        # the economic zone is served park by park; its parks are the units
+        rows = rows[(rows["kind"] != "economic_zone") & rows["state"].isin(["operating", "unknown"])]
+        city = norms["occupancy"]
+        own = rows["occupancy_pct"] / 100
+        share = pd.DataFrame({s: own.fillna(getattr(city, s)) for s in SCENARIOS}, index=rows.index)
+        by_area = coverage.industrial_generation(rows["area_ha"], share, norms["industry_per_ha"])
+        by_licence = share.mul(rows["licensed_m3d"], axis=0)
+        measured = pd.DataFrame({s: rows["measured_m3d"] for s in SCENARIOS}, index=rows.index)
+        # what runs in a place that is not known to operate is not known either
+        made = measured.fillna(by_licence).fillna(by_area).where(rows["state"] == "operating")
+        out = pd.DataFrame(rows[["name_vi", "name_en", "kind", "source", "confidence"]])
+        out[list(SCENARIOS)] = made
+        out["people"] = np.nan
+        out["basis"] = np.select(
+            [made["likely"].isna(), rows["measured_m3d"].notna(), rows["licensed_m3d"].notna()],
+            ["none", "measured", "licensed"],
+            "area",
+        )
+        return out
+
+    def _ports(self):
+        rows = self.store.snapshot("port_areas").set_index("code")
+        rows = rows[rows["kind_en"] != "system"]  # the group row stands for all the others
+        out = pd.DataFrame(rows[["name_vi", "name_en", "source", "confidence"]]).assign(
+            kind="port", people=np.nan
+        )
+        for s in SCENARIOS:
+            out[s] = rows["declared_m3d"]
+        out["basis"] = np.where(rows["declared_m3d"].notna(), "declared", "none")
+        return out
+
+    def ledger(self, as_of, with_building=False):
+        """The balanced ledger at a date."""
+        return self.kept("ledger", self._ledger, as_of, with_building)
+
+    def _ledger(self, as_of, with_building):
+        made = self.inputs()
+        return coverage.ledger(made.units, made.states, made.links, as_of=as_of, with_building=with_building)
+
+    def members(self, by):
+        """Which unit belongs to which group at a level: unit, group, share."""
+        return self.kept("members", self._members, by)
+
+    def _members(self, by):
+        units = self.inputs().units
+        if by in ("ward", "zone"):
+            return pd.DataFrame({"unit": units.index, "group": units.index, "share": 1.0})
+        cross = self.store.snapshot("crosswalk")
+        level = self._level(by)
+        cross = cross[cross["old_unit"].isin(level)]
+        of_wards = pd.DataFrame({"unit": cross["unit"], "group": cross["old_unit"], "share": cross["share"]})
+        others = units[~units["kind"].isin(WARD_KINDS)].index
+        where = self._old_district_of_others()
+        if by == "city":
+            groups = [_OTHER_SIDE if where.get(u) == "HD" else _OLD_CITY for u in others]
+        else:
+            groups = [where.get(u) or NO_DISTRICT for u in others]
+        return pd.concat(
+            [of_wards, pd.DataFrame({"unit": others, "group": groups, "share": 1.0})], ignore_index=True
+        )
+
+    def _level(self, by):
+        rows = self.store.snapshot("admin_units")
+        return rows.loc[rows["kind"] == by, "code"]
+
+    def _old_district_of_others(self):
+        """Old district of zones and ports by code, from the name in their source; blank where it names none or two."""
+        admin = self.store.snapshot("admin_units")
+        by_name = dict(admin.loc[admin["kind"] == "district", ["name_vi", "code"]].itertuples(index=False))
+        out = {}
+        for layer in ("industrial_zones", "port_areas"):
+            for r in self.store.snapshot(layer).itertuples():
+                text = r.district_old or ""
+                out[r.code] = "HD" if "former Hải Dương" in text else by_name.get(text.strip())
+        return out
+
+    def coverage(self, by="ward", as_of=None, with_building=False):
+        """A Coverage view. by: ward, district, city or zone; as_of: date; with_building: see geo.coverage.ledger."""
+        if by not in LEVELS:
+            raise ValueError(f"'{by}' is not one of {', '.join(LEVELS)}.")
+        return self.kept("coverage", self._coverage, by, as_of, with_building)
+
+    def _coverage(self, by, as_of, with_building):
+        units = self.inputs().units
+        result = self.ledger(as_of, with_building)
+        if by in ("ward", "zone"):
+            summary = coverage.by_unit(result)
+            names = units[["name_vi", "name_en", "kind", "people", "confidence", "basis"]]
+        else:
+            summary = coverage.roll_up(result, self.members(by))
+            names = self._group_names(by, summary.groups)
+        rows = _rows(summary, names)
+        if by == "zone":
+            rows = [r for r in rows if r["kind"] not in WARD_KINDS]
+            some = [i for i, u in enumerate(result.units) if units.at[u, "kind"] not in WARD_KINDS]
+            total = coverage.Summary(pd.Index(["total"]), result.worlds[:, some].sum(axis=1, keepdims=True))
+        else:
+            total = coverage.whole(result)
+        total = _rows(total, None)[0]
+        if by != "zone":
+            people = self._people(result, by)
+            for r in rows:
+                r["people"] = people.get(r["code"])
+            total["people"] = {
+                k: sum(p[k] for p in people.values()) for k in ("all", *(f"treated_{s}" for s in SCENARIOS))
+            }
+        return Coverage(
+            by, as_of, with_building, rows, total, result, self._uncounted(result), self.version()
+        )
+
+    def _group_names(self, by, groups):
+        admin = self.store.snapshot("admin_units").set_index("code")
+        names = admin.loc[
+            admin.index.intersection(groups), ["name_vi", "name_en", "kind", "confidence"]
+        ].copy()
+        names.loc[names.index.isin(groups), "basis"] = "sum"
+        if NO_DISTRICT in groups:
+            names.loc[NO_DISTRICT, ["name_vi", "name_en", "kind", "confidence", "basis"]] = [
+                "Khu, cụm công nghiệp chưa rõ đơn vị cấp huyện cũ", "Zones whose old district is not known",
+                by, "low", "sum",
+            ]  # fmt: skip
+        return names
+
+    def _people(self, result, by):
+        """People by group, and those whose waste water is treated: all, treated_low, _likely, _high."""
+        people = self.inputs().units["people"].reindex(result.units)
+        share = coverage.by_unit(result).share(TREATED)
+        table = pd.DataFrame({"all": people} | {f"treated_{s}": people * share[s] for s in SCENARIOS})
+        members = self.members(by).set_index("unit").reindex(result.units)
+        table = table.mul(members["share"], axis=0).dropna(how="all")
+        sums = table.groupby(members["group"]).sum()
+        return {group: row.to_dict() for group, row in sums.iterrows()}
+
+    def _uncounted(self, result):
+        units = self.inputs().units
+        return [
+            {
+                "code": u,
+                "name_vi": units.at[u, "name_vi"],
+                "name_en": units.at[u, "name_en"],
+                "kind": units.at[u, "kind"],
+            }
+            for u in result.uncounted
+        ]
+
+
+def _rows(summary, names):
+    """One dict per group: code, names, and every figure as {low, likely, high} in m³/day or as a share."""
+    generated = summary.generated()
+    parts = {s: summary.parts(s) for s in SCENARIOS}
+    amounts = {"treated": TREATED, "gap": NOT_TREATED, "known_gap": KNOWN_GAP, "unknown": ("unknown",)}
+    shares = {"treated_share": TREATED, "to_standard_share": PARTS[:1], "unknown_share": ("unknown",)}
+    amounts = {name: summary.amount(which) for name, which in amounts.items()}
+    shares = {name: summary.share(which) for name, which in shares.items()}
+    out = []
+    for code in summary.groups:
+        row = {"code": code, "generated": _three(generated.loc[code])}
+        if names is not None:
+            row |= {k: None if pd.isna(v) else v for k, v in names.loc[code].items()}
+        row["parts"] = {p: {s: float(parts[s].at[code, p]) for s in SCENARIOS} for p in PARTS}
+        row |= {name: _three(frame.loc[code]) for name, frame in (amounts | shares).items()}
+        out.append(row)
+    return out
+
+
+def _three(values):
+    return {s: None if pd.isna(values[s]) else float(values[s]) for s in SCENARIOS}
