@@ -5,9 +5,12 @@ its source, source date, confidence and geometry quality. Labels and allowed val
 and English. A field is public unless it says otherwise.
 """
 
+import re
 from dataclasses import dataclass, field
+from datetime import date
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import shapely
 
@@ -382,8 +385,8 @@ def check(layer, frame, *, repair=True):
 
     frame: a GeoDataFrame in EPSG:4326 (a layer) or a DataFrame (a table); columns the catalogue does
     not know are refused, missing optional ones become blank. Invalid outlines are repaired by
-    shapely.make_valid and reported, unless repair is False. Geometry may be blank: a fact without a
-    position is still a fact.
+    shapely.make_valid and reported, unless repair is False; heights are left out and reported.
+    Geometry may be blank: a fact without a position is still a fact. An empty geometry is a blank one.
     """
     problems, repairs = [], []
     known = {f.name for f in layer.fields}
@@ -398,8 +401,9 @@ def check(layer, frame, *, repair=True):
     problems += _key_problems(layer, rows)
     if layer.geometry:
         problems += _geometry_problems(layer, frame)
-        if not problems and repair:
-            rows, repairs = _repaired(layer, rows)
+        if not problems:
+            shapes, repairs, problems = _shapes(layer, rows, repair)
+            rows["geometry"] = gpd.GeoSeries(shapes, index=rows.index, crs=frame.crs)
     if problems:
         raise LayerError(problems)
     order = [f.name for f in layer.fields]
@@ -413,11 +417,12 @@ def check(layer, frame, *, repair=True):
 
 
 def _name_of(layer, rows, i):
-    return "/".join(str(rows[k].iloc[i]) for k in layer.key if k in rows.columns)
+    given = (rows[k].iloc[[i]] for k in layer.key if k in rows.columns)
+    return "/".join("–" if _blank(v).iloc[0] else str(v.iloc[0]) for v in given)
 
 
 def _blank(values):
-    return values.isna() | (values.astype(str).str.strip() == "")
+    return values.isna() | values.map(lambda v: isinstance(v, str) and not v.strip()).astype(bool)
 
 
 def _field_problems(layer, f, rows):
@@ -430,17 +435,21 @@ def _field_problems(layer, f, rows):
         ]
     given = values[~blank]
     if f.kind in ("number", "integer"):
-        bad = pd.to_numeric(given, errors="coerce").isna()
+        numbers = _numbers(given)
+        bad = numbers.isna()
         word = "a number"
+        if f.kind == "integer":
+            bad |= (numbers % 1 != 0) | (numbers.abs() > 2**53)
+            word = "a whole number"
     elif f.kind == "date":
-        bad = pd.to_datetime(given, errors="coerce", format="ISO8601").isna()
+        bad = _dates(given).isna()
         word = "a date as YYYY-MM-DD"
     else:
-        bad = given.map(lambda v: not isinstance(v, str))
+        bad = given.map(lambda v: not _is_text(v))
         word = "text"
     for i in given.index[bad.to_numpy(bool)]:
         out.append(
-            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is not {word}: {values[i]!r}."
+            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is not {word}: {_shown(values[i])}."
         )
     if f.allowed:
         allowed = [c.value for c in f.allowed]
@@ -452,8 +461,20 @@ def _field_problems(layer, f, rows):
     return out
 
 
+def _shown(value):
+    return repr(value) if isinstance(value, str) else str(value)
+
+
 def _key_problems(layer, rows):
-    doubled = rows.duplicated(list(layer.key), keep="first").to_numpy().nonzero()[0]
+    """Keys are compared as they will be kept: 2020-01-01 as text and as a date are one key."""
+    parts = []
+    for k in layer.key:
+        kept = _typed(layer.by_name[k], rows[k])
+        parts.append([
+            None if blank else repr(value) if pd.api.types.is_scalar(typed) and pd.isna(typed) else str(typed)
+            for value, typed, blank in zip(rows[k], kept, _blank(rows[k]), strict=True)
+        ])
+    doubled = pd.Series(list(zip(*parts, strict=True)), dtype=object).duplicated().to_numpy().nonzero()[0]
     return [
         f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice." for i in doubled
     ]
@@ -479,21 +500,61 @@ def _geometry_problems(layer, frame):
     return out
 
 
-def _repaired(layer, rows):
-    bad = ~rows.geometry.is_valid & rows.geometry.notna() & ~rows.geometry.is_empty
-    repairs = []
-    for i in rows.index[bad]:
-        reason = shapely.is_valid_reason(rows.geometry[i])
-        fixed = shapely.make_valid(rows.geometry[i], method="structure")
-        rows.loc[i, "geometry"] = fixed
-        repairs.append(f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): outline repaired ({reason}).")
-    return rows, repairs
+def _shapes(layer, rows, repair):
+    """Geometries as they are kept (flat, valid, None for empty), what was repaired, and what cannot be."""
+    shapes, repairs, problems = rows.geometry.to_numpy().copy(), [], []
+    shapes[shapely.is_empty(shapes)] = None
+    high = shapely.has_z(shapes)
+    if high.any():
+        shapes = shapely.force_2d(shapes)
+        repairs.append(f"{layer.name}: heights of {high.sum()} geometries were left out, the map is flat.")
+    bad = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
+    for i in bad.nonzero()[0] if repair else ():
+        where, reason = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})", shapely.is_valid_reason(shapes[i])
+        areas = shapely.get_dimensions(shapes[i]) == 2
+        shapes[i] = shapely.make_valid(shapes[i], method="structure", keep_collapsed=not areas)
+        if shapes[i].is_empty:
+            problems.append(f"{where}: the outline encloses no area ({reason}).")
+        else:
+            repairs.append(f"{where}: outline repaired ({reason}).")
+    return shapes, repairs, problems
+
+
+def _numbers(values):
+    """Finite numbers as float; NaN where a value is none."""
+    numbers = pd.to_numeric(values.where(~_blank(values)), errors="coerce").astype(float)
+    return numbers.where(np.isfinite(numbers))
+
+
+def _dates(values):
+    """Days of ISO texts, dates and times (the day as written, whatever the time zone); NaT where a value is none."""
+
+    def day(value):
+        if not isinstance(value, (date, np.datetime64)) and not (isinstance(value, str) and _ISO_DAY.match(value)):
+            return pd.NaT
+        try:
+            time = pd.Timestamp(value)
+        except ValueError:
+            return pd.NaT
+        return time if pd.isna(time) else time.tz_localize(None).normalize()
+
+    return pd.Series([day(v) for v in values], index=values.index, dtype="datetime64[us]")
+
+
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _is_text(value):
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:  # half of a surrogate pair: no database takes it
+        return False
 
 
 def _typed(f, values):
     if f.kind in ("number", "integer"):
-        return pd.to_numeric(values.where(~_blank(values)), errors="coerce").astype(float)
+        return _numbers(values)
     if f.kind == "date":
-        return pd.to_datetime(values.where(~_blank(values)), errors="coerce", format="ISO8601")
+        return _dates(values)
     text = values.astype(object)
     return text.where(~_blank(values), None)

@@ -11,6 +11,7 @@ own SQLite drops our locks and the file breaks. `copy_to` makes a copy that anyb
 
 import sqlite3
 import struct
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import sqlalchemy as sa
 SRID = 4326
 GEOMETRY_COLUMN = "geom"
 _APPLICATION_ID, _USER_VERSION = 0x47504B47, 10400
+_WAIT_S = 15.0  # for a lock that another process or thread holds
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 
 
@@ -44,8 +46,11 @@ class Geometry(sa.types.UserDefinedType):
 
 
 def encode(geometries):
-    """GeoPackage blobs (little endian, XY envelope, points too) of shapely geometries; None stays None."""
-    geoms = np.asarray(geometries, dtype=object)
+    """GeoPackage blobs (little endian, XY envelope, points too) of shapely geometries; None stays None.
+
+    The layers are declared flat (z = 0), so heights are left out.
+    """
+    geoms = shapely.force_2d(np.asarray(geometries, dtype=object))
     missing = shapely.is_missing(geoms)
     empty = shapely.is_empty(geoms)
     bounds = shapely.bounds(geoms)[:, [0, 2, 1, 3]]  # the envelope is minx, maxx, miny, maxy
@@ -69,12 +74,12 @@ def engine(path, *, synchronous="FULL"):
     """A SQLAlchemy engine on the file, ready to write: WAL, foreign keys, spatial functions."""
     out = sa.create_engine(
         f"sqlite:///{Path(path).as_posix()}",
-        connect_args={"timeout": 15.0, "check_same_thread": False, "isolation_level": None},
+        connect_args={"timeout": _WAIT_S, "check_same_thread": False, "isolation_level": None},
     )
 
     @sa.event.listens_for(out, "connect")
     def _ready(con, _):
-        con.execute("PRAGMA journal_mode=WAL")
+        _switch_wal_on(con)
         con.execute(f"PRAGMA synchronous={synchronous}")
         con.execute("PRAGMA foreign_keys=ON")
         register_functions(con)
@@ -86,11 +91,33 @@ def engine(path, *, synchronous="FULL"):
     return out
 
 
+def _switch_wal_on(con):
+    """SQLite does not wait when two processes turn a new file to WAL at once, so we do."""
+    end = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            con.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as e:
+            if "locked" not in str(e) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
 def register_functions(con):
     """Give a sqlite3 connection the functions that the R*Tree triggers call."""
     for name, i in (("ST_MinX", 0), ("ST_MaxX", 1), ("ST_MinY", 2), ("ST_MaxY", 3)):
         con.create_function(name, 1, _bound(i), deterministic=True)
-    con.create_function("ST_IsEmpty", 1, lambda b: None if b is None else (b[3] >> 4) & 1, deterministic=True)
+    con.create_function("ST_IsEmpty", 1, _is_empty, deterministic=True)
+
+
+def _is_empty(blob):
+    if blob is None:
+        return None
+    flags = blob[3]
+    if flags & 0x10 or (flags >> 1) & 7:
+        return flags >> 4 & 1
+    return int(decode([blob])[0].is_empty)  # no envelope and no word: another program's, look inside
 
 
 def _bound(i):

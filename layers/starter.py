@@ -64,7 +64,7 @@ def admin_units():
     points = gpd.GeoDataFrame(
         {
             "area_km2": rows["area_km2"].astype(float),
-            "area_km2_computed": rows["area_km2_computed"].astype(float),
+            "dry_area_km2": rows["area_km2_computed"].astype(float),
         },
         geometry=gpd.points_from_xy(rows["centre_lon"].astype(float), rows["centre_lat"].astype(float)),
         crs="EPSG:4326",
@@ -184,16 +184,30 @@ def _land():
 
 
 def _land_layer(land):
-    return land.rename(columns={"name": "name_vi"}).assign(
+    """The land of the city, and what lies around it and is not mapped (L-OUT)."""
+    named = land.rename(columns={"name": "name_vi"}).assign(
         code=[f"L{i + 1}" for i in range(len(land))],
-        name_en=["Mainland with Cát Hải", "Cát Bà", "Bạch Long Vĩ"],
         name_vi=["Đất liền và Cát Hải", "Cát Bà", "Bạch Long Vĩ"],
-        geometry_quality="schematic",
+        name_en=["Mainland with Cát Hải", "Cát Bà", "Bạch Long Vĩ"],
         coord_accuracy_m=[1000, 1000, 300],
         source="corner points computed from published boundaries and rounded; not a boundary",
         source_date="2025-07",
-        confidence="medium",
     )
+    around = shapely.box(105.4, 19.9, 108.2, 21.9) - shapely.union_all([_sea(), *land.geometry])
+    outside = gpd.GeoDataFrame(
+        {
+            "code": ["L-OUT"], "name_vi": ["Ngoài thành phố, không lập bản đồ"],
+            "name_en": ["Outside the city, not mapped"], "coord_accuracy_m": [3000],
+            "source": ["what is neither the city's land nor the coarse sea; a ground for the map only"],
+            "source_date": ["2026-11"],
+        },
+        geometry=[around], crs="EPSG:4326",
+    )  # fmt: skip
+    return pd.concat([named, outside], ignore_index=True).assign(geometry_quality="schematic", confidence="medium")
+
+
+def _sea():
+    return shapely.make_valid(shapely.Polygon(_ring(_read("sea_outline"))))
 
 
 def water_bodies():
@@ -216,11 +230,11 @@ def water_bodies():
         [
             {
                 "code": "W-SEA", "name_vi": "Vịnh Bắc Bộ", "name_en": "Gulf of Tonkin", "geometry_quality": "schematic",
-                "coord_accuracy_m": 3000, "source": "drawn along the coarse land outline, closed far out at sea",
+                "coord_accuracy_m": 3000, "source": "drawn along the coarse land outline and, outside the city, by general knowledge of the coast",
                 "source_date": "2026-11", "confidence": "low",
                 "note_en": "A ground for the map only; waters between the mainland and the islands are simplified.",
                 "note_vi": "Chỉ để làm nền bản đồ; vùng nước giữa đất liền và các đảo được vẽ đơn giản.",
-                "geometry": shapely.make_valid(shapely.Polygon(_ring(_read("sea_outline")))),
+                "geometry": _sea(),
             }
         ],
         geometry="geometry",
@@ -459,7 +473,7 @@ def fill(store, *, today=None):
     if store.meta("starter_filled"):
         return False
     day = (today or date.today()).isoformat()
-    store.write_all(
+    return store.write_all(
         starter_layers(), source="starter facts", note="first start", meta={"starter_filled": day},
+        once="starter_filled",
     )  # fmt: skip
-    return True

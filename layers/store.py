@@ -80,7 +80,13 @@ class Store:
         self._engine = geopackage.engine(self.path, synchronous=synchronous)
         try:
             self._open()
+        except StoreError:
+            self.close()
+            raise
         except sa.exc.DatabaseError as e:
+            self.close()
+            if "locked" in str(e.orig):
+                raise StoreError(f"{self.path} is held by another program. Close that program and start again.") from e
             raise StoreError(
                 f"{self.path} cannot be opened as a GeoPackage ({e.orig}). "
                 "Move it away to start anew, or put back a copy from the backups."
@@ -159,14 +165,13 @@ class Store:
     def within(self, name, west, south, east, north):
         """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached."""
         fids = sa.text(
-            f"SELECT id FROM rtree_{name}_{geopackage.GEOMETRY_COLUMN} "
-            "WHERE maxx >= :w AND minx <= :e AND maxy >= :s AND miny <= :n"
+            f"fid IN (SELECT id FROM rtree_{name}_{geopackage.GEOMETRY_COLUMN} "
+            "WHERE maxx >= :w AND minx <= :e AND maxy >= :s AND miny <= :n)"
         ).bindparams(w=west, s=south, e=east, n=north)
         with self._engine.connect() as con:
-            ids = [r[0] for r in con.execute(fids)]
-            return self._read(con, name, ids)
+            return self._read(con, name, fids)
 
-    def _read(self, con, name, fids=None):
+    def _read(self, con, name, where=None):
         layer, table = ALL[name], _tables[name]
         columns = [table.c[f.name] for f in layer.fields]
         if layer.geometry:
@@ -174,15 +179,15 @@ class Store:
                 sa.type_coerce(table.c[geopackage.GEOMETRY_COLUMN], sa.LargeBinary).label("geometry")
             )
         query = sa.select(*columns).order_by(table.c.fid)
-        if fids is not None:
-            query = query.where(table.c.fid.in_(fids))
+        if where is not None:
+            query = query.where(where)
         rows = con.execute(query).all()
         frame = pd.DataFrame(rows, columns=[c.name for c in columns], dtype=object)
         for f in layer.fields:
             if f.kind in ("number", "integer"):
                 frame[f.name] = frame[f.name].astype(float)
             elif f.kind == "date":
-                frame[f.name] = pd.to_datetime(frame[f.name])
+                frame[f.name] = pd.to_datetime(frame[f.name]).astype("datetime64[us]")
         if layer.geometry:
             geoms = geopackage.decode(frame.pop("geometry"))
             frame = gpd.GeoDataFrame(frame, geometry=np.asarray(geoms, dtype=object), crs=geopackage.SRID)
@@ -194,15 +199,19 @@ class Store:
         """Write one CheckedLayer as a new version; see write_all."""
         self.write_all([checked], source=source, who=who, note=note, mode=mode)
 
-    def write_all(self, layers, *, source, who="system", note=None, mode="replace", meta=None):
+    def write_all(self, layers, *, source, who="system", note=None, mode="replace", meta=None, once=None):
         """Write several CheckedLayers in one transaction: either all of them are in, or none.
 
         mode: `replace` the whole layer, `append`, or `upsert` by the layer's key. source says where
         the data come from, who is the person or program. meta: {key: value} kept in the same
-        transaction. Raises StoreError when a key is given twice or the disk refuses.
+        transaction. once: a key of meta; where it is kept already nothing is written. Returns
+        whether anything was written. Raises StoreError when an appended key is there already or
+        the disk refuses.
         """
         try:
             with self._writing() as con:
+                if once and con.scalar(sa.select(_meta.c.key).where(_meta.c.key == once)):
+                    return False
                 for checked in layers:
                     self._write_one(con, checked, source, who, note, mode)
                 for key, value in (meta or {}).items():
@@ -212,6 +221,7 @@ class Store:
             raise StoreError(
                 f"Nothing was written: {e.orig}. Check the disk, or that no other program holds the file."
             ) from e
+        return True
 
     def _write_one(self, con, checked, source, who, note, mode):
         if not isinstance(checked, CheckedLayer):
@@ -220,16 +230,19 @@ class Store:
         if mode == "replace":
             con.execute(table.delete())
         elif mode == "upsert":
-            keys = [
-                tuple(_plain(v) for v in row) for row in checked.rows[list(layer.key)].itertuples(index=False)
+            for key in _keys(checked):
+                con.execute(table.delete().where(*_same(table, layer, key)))
+        elif mode == "append":
+            there = [
+                "/".join("–" if v is None else str(v) for v in key)
+                for key in _keys(checked)
+                if con.scalar(sa.select(sa.exists().where(*_same(table, layer, key))))
             ]
-            for key in keys:
-                where = [
-                    table.c[k].is_(None) if v is None else table.c[k] == v
-                    for k, v in zip(layer.key, key, strict=True)
-                ]
-                con.execute(table.delete().where(*where))
-        elif mode != "append":
+            if there:
+                raise StoreError(
+                    [f"{layer.name}: {k} is there already; nothing was written. Use upsert to replace it." for k in there]
+                )
+        else:
             raise ValueError(f"mode '{mode}' is not replace, append or upsert")
         records = _records(checked)
         if records:
@@ -264,6 +277,20 @@ class Store:
     def free_bytes(self):
         """Free space on the disk of the data folder, bytes."""
         return shutil.disk_usage(self.data_dir).free
+
+
+def _keys(checked):
+    fields = [checked.layer.by_name[k] for k in checked.layer.key]
+    return [
+        tuple(_plain(v, f.kind) for v, f in zip(row, fields, strict=True))
+        for row in checked.rows[list(checked.layer.key)].itertuples(index=False)
+    ]
+
+
+def _same(table, layer, key):
+    return [
+        table.c[k].is_(None) if v is None else table.c[k] == v for k, v in zip(layer.key, key, strict=True)
+    ]
 
 
 def _records(checked):

@@ -13,8 +13,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from geo import coverage
+from geo import coverage, places
 from geo.coverage import PARTS, SCENARIOS, TREATED, Range
+from layers import rasters
 
 LEVELS = ("ward", "district", "city", "zone")
 WARD_KINDS = ("ward", "commune", "special_zone")
@@ -22,6 +23,12 @@ NOT_TREATED = tuple(p for p in PARTS if p not in TREATED)
 KNOWN_GAP = tuple(p for p in NOT_TREATED if p != "unknown")
 NO_DISTRICT = "NONE"
 _OLD_CITY, _OTHER_SIDE = "HP-2024", "HD-2024"
+WASTE_WATER_KEYS = (
+    "urban_wastewater_to_standard",
+    "domestic_wastewater_treated",
+    "parks_and_clusters_central_wwtp",
+    "parks_central_wwtp",
+)
 _KEEP = 64
 
 
@@ -33,6 +40,7 @@ class Inputs:
     states: pd.DataFrame
     links: pd.DataFrame
     version: str
+    warnings: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,9 @@ class Coverage:
 class Figures:
     """Figures of one store. Thread-safe."""
 
-    def __init__(self, store):
+    def __init__(self, store, population=None):
         self.store = store
+        self.population = population  # path of the population surface, needed only where there are service areas
         self._lock = threading.Lock()
         self._kept = OrderedDict()
 
@@ -90,10 +99,19 @@ class Figures:
         norms = self.norms()
         units = pd.concat([self._wards(norms), self._zones(norms), self._ports()]).sort_index()
         # links and states of things that are not counted units (planned zones) have nothing to carry
+        links, warnings = self._links()
+        links = links[links["unit"].isin(units.index)]
+        return Inputs(units, self.store.snapshot("plant_states"), links, self.version(), tuple(warnings))
+
+    def _links(self):
+        """Links of the table, with those from service areas in place of estimated ones for the same pair."""
         links = self.store.snapshot("service_links")
-        return Inputs(
-            units, self.store.snapshot("plant_states"), links[links["unit"].isin(units.index)], self.version()
-        )
+        made, warnings = rasters.service_links(self.store, self.population) if self.population else (None, [])
+        if made is None:
+            return links, warnings
+        pairs = set(zip(made["unit"], made["destination"], strict=True))
+        known = [pair in pairs for pair in zip(links["unit"], links["destination"], strict=True)]
+        return pd.concat([links[~np.array(known, dtype=bool)], made], ignore_index=True), warnings
 
     def _wards(self, norms):
         rows = self.store.snapshot("admin_units")
@@ -213,9 +231,10 @@ class Figures:
             people = self._people(result, by)
             for r in rows:
                 r["people"] = people.get(r["code"])
-            total["people"] = {
-                k: sum(p[k] for p in people.values()) for k in ("all", *(f"treated_{s}" for s in SCENARIOS))
-            }
+            total["people"] = {k: sum(p[k] for p in people.values()) for k in next(iter(people.values()), {})}
+        facilities = self.facilities_by_group(by, as_of, with_building)
+        for r in rows:
+            r["facilities"] = facilities.get(r["code"])
         return Coverage(
             by, as_of, with_building, rows, total, result, self._uncounted(result), self.version()
         )
@@ -234,14 +253,111 @@ class Figures:
         return names
 
     def _people(self, result, by):
-        """People by group, and those whose waste water is treated: all, treated_low, _likely, _high."""
+        """People by group: all; by what happens to their water: treated (three ways), not_treated, unknown."""
         people = self.inputs().units["people"].reindex(result.units)
-        share = coverage.by_unit(result).share(TREATED)
+        units = coverage.by_unit(result)
+        share = units.share(TREATED)
         table = pd.DataFrame({"all": people} | {f"treated_{s}": people * share[s] for s in SCENARIOS})
+        for name, parts in (("not_treated", KNOWN_GAP), ("unknown", ("unknown",))):
+            table[name] = people * units.share(parts)["likely"]
         members = self.members(by).set_index("unit").reindex(result.units)
         table = table.mul(members["share"], axis=0).dropna(how="all")
         sums = table.groupby(members["group"]).sum()
         return {group: row.to_dict() for group, row in sums.iterrows()}
+
+    def domestic_share(self, as_of):
+        """Share of the old city's domestic waste water that is treated: low, likely, high (before the merger's side)."""
+        return self.kept("domestic_share", self._domestic_share, as_of)
+
+    def _domestic_share(self, as_of):
+        admin = self.store.snapshot("admin_units").set_index("code")
+        result = self.ledger(as_of)
+        old = [i for i, u in enumerate(result.units) if u in admin.index and admin.at[u, "side"] == "Hải Phòng"]
+        some = coverage.Summary(pd.Index(["old"]), result.worlds[:, old].sum(axis=1, keepdims=True))
+        return _three(some.share(TREATED).loc["old"])
+
+    def coverage_notes(self, view):
+        """Facts beside a coverage view: how many units are in it and in no sum, and which plants were counted."""
+        plants = view.ledger.plants
+        return {
+            "counted": len(view.ledger.units),
+            "uncounted": len(view.uncounted),
+            "working": int(plants["works"].sum()),
+            "unsized": int((plants["works"] & plants["capacity_likely"].isna()).sum()),
+        }
+
+    # --- facilities ---
+
+    def wards_of_places(self):
+        """The ward in whose outline each zone, plant, port, waste site and hotspot lies, by code.
+
+        With schematic outlines this is approximate; None where a record has no position.
+        """
+        return self.kept("wards_of_places", self._wards_of_places)
+
+    def _wards_of_places(self):
+        admin = self.store.snapshot("admin_units")
+        wards = admin[admin["kind"].isin(WARD_KINDS)].set_index("code").geometry
+        out = {}
+        for layer in ("industrial_zones", "treatment_plants", "port_areas", "waste_sites", "hotspots", "stations"):
+            rows = self.store.snapshot(layer).set_index("code")
+            out |= places.containing(rows.geometry, wards).to_dict()
+        return out
+
+    def zone_treatment(self, as_of, with_building=False):
+        """Central treatment of every operating zone at a date: working, not_working, none or unknown, by code."""
+        return self.kept("zone_treatment", self._zone_treatment, as_of, with_building)
+
+    def _zone_treatment(self, as_of, with_building):
+        zones = self.store.snapshot("industrial_zones")
+        zones = zones[(zones["state"] == "operating") & (zones["kind"] != "economic_zone")]
+        plants = self.ledger(as_of, with_building).plants
+        links = coverage.in_force(self.store.snapshot("service_links"), as_of)
+        said_no = set(zones.loc[zones["central_treatment"] == "no", "code"])
+        out = {}
+        for code in zones["code"]:
+            found = set()
+            for destination in links.loc[links["unit"] == code, "destination"]:
+                if destination in plants.index and plants.at[destination, "works"]:
+                    found.add("working")
+                elif destination in plants.index and plants.at[destination, "stands_idle"]:
+                    found.add("not_working")
+                elif destination in coverage.WITHOUT_PLANT:
+                    found.add("none")
+            found |= {"none"} if code in said_no else set()
+            out[code] = next((w for w in ("working", "not_working", "none") if w in found), "unknown")
+        return out
+
+    def facilities_by_group(self, by, as_of, with_building=False):
+        """Operating zones by group: all, and how many are treated, not_treated, unknown."""
+        wards, old = self.wards_of_places(), self._old_district_of_others()
+        out = {}
+        for code, word in self.zone_treatment(as_of, with_building).items():
+            group = {"ward": wards.get(code), "zone": code, "district": old.get(code) or NO_DISTRICT}.get(by)
+            if by == "city":
+                group = _OTHER_SIDE if old.get(code) == "HD" else _OLD_CITY
+            held = out.setdefault(group, {"all": 0, "treated": 0, "not_treated": 0, "unknown": 0})
+            held["all"] += 1
+            held[{"working": "treated", "unknown": "unknown"}.get(word, "not_treated")] += 1
+        return out
+
+    def ledger_sources(self, view):
+        """What a ledger rests on: {"sources": texts, "official": reported figures on waste water beside it}."""
+        made = self.inputs()
+        used = set(made.units.loc[view.ledger.units, "source"])
+        used |= set(view.ledger.flows["source"]) | set(self.store.snapshot("norms")["source"])
+        used |= set(made.states["source"])
+        admin = self.store.snapshot("admin_units")
+        used |= set(admin.loc[admin["kind"].isin(WARD_KINDS), "population_source_en"].dropna())
+        texts = sorted({part.strip() for text in used for part in text.split(" | ")} - {""})
+        rows = self.store.snapshot("indicators")
+        rows = rows[rows["key"].isin(WASTE_WATER_KEYS) & (rows["kind"] == "actual")]
+        official = [
+            {"key": r.key, "indicator": r.indicator_en, "scope": r.scope_en, "year": r.year, "value": r.value,
+             "unit": r.unit_en, "why_differs": r.why_differs_en, "source": r.source}
+            for r in rows.itertuples()
+        ]  # fmt: skip
+        return {"sources": texts, "official": official}
 
     def _uncounted(self, result):
         units = self.inputs().units
@@ -257,19 +373,25 @@ class Figures:
 
 
 def _rows(summary, names):
-    """One dict per group: code, names, and every figure as {low, likely, high} in m³/day or as a share."""
+    """One dict per group: code, names, and every figure as {low, likely, high} in m³/day or as a share.
+
+    parts: the low, likely and high case, which add up to generated. spans: the least and greatest of
+    each part over all cases, for showing one part alone.
+    """
     generated = summary.generated()
     parts = {s: summary.parts(s) for s in SCENARIOS}
     amounts = {"treated": TREATED, "gap": NOT_TREATED, "known_gap": KNOWN_GAP, "unknown": ("unknown",)}
     shares = {"treated_share": TREATED, "to_standard_share": PARTS[:1], "unknown_share": ("unknown",)}
     amounts = {name: summary.amount(which) for name, which in amounts.items()}
     shares = {name: summary.share(which) for name, which in shares.items()}
+    spans = {p: summary.amount((p,)) for p in PARTS}
     out = []
     for code in summary.groups:
         row = {"code": code, "generated": _three(generated.loc[code])}
         if names is not None:
             row |= {k: None if pd.isna(v) else v for k, v in names.loc[code].items()}
         row["parts"] = {p: {s: float(parts[s].at[code, p]) for s in SCENARIOS} for p in PARTS}
+        row["spans"] = {p: _three(frame.loc[code]) for p, frame in spans.items()}
         row |= {name: _three(frame.loc[code]) for name, frame in (amounts | shares).items()}
         out.append(row)
     return out

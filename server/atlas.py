@@ -1,0 +1,171 @@
+"""What is drawn on the maps: the ground, the volumes, the places. Rows in, map layers out.
+
+A map never asks the store on its own for figures: it is given the rows that the table shows.
+"""
+
+from flask import url_for
+
+from layers import export
+from server import maps
+from server.figures import WARD_KINDS
+from server.i18n import gettext as _
+from server.i18n import language, m3, m3_range, number, percent_range, text
+
+CITY_BOUNDS = ((20.58, 106.1), (21.25, 107.15))
+# one person or one facility is drawn like so many m³ a day, so that one rule of areas serves all three
+SYMBOL_UNIT = {"m3": 1.0, "people": 0.1, "facilities": 1500.0}
+SIZES = {"m3": (1000, 5000, 20000), "people": (10000, 50000, 150000), "facilities": (1, 2, 5)}
+# share of the water without proven treatment: fixed class edges, so that colours do not move with a filter
+GAP_BREAKS = (0.2, 0.4, 0.6, 0.8)
+GAP_COLOURS = ("#fdf1e7", "#f8d5bb", "#efae86", "#dd7b4b", "#a8431a")
+
+
+def sizes(measure):
+    """Key of the symbol sizes: (value in symbol units, as written)."""
+    return [(v * SYMBOL_UNIT[measure], number(v, 0)) for v in SIZES[measure]]
+
+
+def ground(store):
+    """The ground layer, fetched once by the browser and kept by data version."""
+    return maps.Ground(url=url_for("data.ground", lang=language()), schematic=not outlines_are_real(store))
+
+
+def ground_document(store):
+    """Land, sea side, faint ward outlines and names for the ground of every map."""
+    admin = store.snapshot("admin_units")
+    wards = admin[admin["kind"].isin(WARD_KINDS)]
+    land = store.snapshot("land")
+    inside = land[land["code"] != "L-OUT"]
+    outside = land[land["code"] == "L-OUT"]
+    water = store.snapshot("water_bodies")
+    named = water[water.geometry.notna() & (water.geometry.geom_type == "Point")]
+    labels = [
+        _label(r, "water", 10) for r in named.itertuples()
+    ] + [{"name": _("Gulf of Tonkin"), "lon": 107.02, "lat": 20.64, "kind": "sea"}]
+    labels += [
+        {"name": text(r._asdict(), "name"), "lon": r.centre_lon, "lat": r.centre_lat, "kind": "place", "from_zoom": 11.5}
+        for r in wards.itertuples()
+    ]
+    for name, lon, lat in (("Quảng Ninh", 106.83, 21.13), ("Hưng Yên", 106.3, 20.6), ("Bắc Ninh", 106.16, 21.12)):
+        labels.append({"name": name, "lon": lon, "lat": lat, "kind": "outside"})
+    return {
+        "land": _collection(inside), "outside": _collection(outside), "cells": _collection(wards, names=True),
+        "water": None, "labels": labels,
+    }  # fmt: skip
+
+
+def outlines_are_real(store):
+    """True when wards with surveyed or digitised outlines were imported: then a choropleth says something."""
+    admin = store.snapshot("admin_units")
+    wards = admin[admin["kind"].isin(WARD_KINDS)]
+    return len(wards) > 0 and bool(wards["geometry_quality"].isin(["surveyed", "digitised"]).all())
+
+
+def gap_layer(rows, measure, placed):
+    """Proportional symbols of coverage rows. placed: {code: (lon, lat)}; rows without a place are left out."""
+    unit = SYMBOL_UNIT[measure]
+    features = []
+    for r in rows:
+        split = gap_split(r, measure)
+        if r["code"] not in placed or split is None:
+            continue
+        lon, lat = placed[r["code"]]
+        features.append(
+            {
+                "code": r["code"], "name": text(r, "name"), "lon": round(lon, 4), "lat": round(lat, 4),
+                "kind": r["kind"], **{k: round(v * unit, 2) for k, v in split.items()},
+                "lines": gap_lines(r), "url": r["url"],
+            }
+        )  # fmt: skip
+    return maps.SymbolLayer("units", _("Waste water without proven treatment"), tuple(features))
+
+
+def gap_split(row, measure):
+    """treated, not_treated and unknown of a row in the chosen measure; None where it has none."""
+    if measure == "m3":
+        return {k: row[f]["likely"] for k, f in (("treated", "treated"), ("not_treated", "known_gap"), ("unknown", "unknown"))}
+    if measure == "people":
+        people = row.get("people")
+        return people and {
+            "treated": people["treated_likely"], "not_treated": people["not_treated"], "unknown": people["unknown"],
+        }  # fmt: skip
+    held = row.get("facilities")
+    return held and {k: held[k] for k in ("treated", "not_treated", "unknown")}
+
+
+def gap_lines(row):
+    """The popup of a unit: label and written value."""
+    lines = [
+        [_("Waste water, m³ a day"), m3_range(row["generated"])],
+        [_("Reaches a working plant"), percent_range(row["treated_share"])],
+        [_("Without proven treatment, m³ a day"), m3_range(row["gap"])],
+        [_("of it unknown"), m3(row["unknown"]["likely"])],
+    ]
+    if row.get("people"):
+        lines.append([_("People"), number(row["people"]["all"], 0)])
+    return lines
+
+
+def gap_areas(rows, store):
+    """A choropleth of the share without proven treatment, for real outlines only."""
+    by_code = {r["code"]: r for r in rows}
+    admin = store.snapshot("admin_units")
+    admin = admin[admin["code"].isin(by_code) & admin.geometry.notna()]
+    features = []
+    for code, shape in zip(admin["code"], admin.geometry, strict=True):
+        r = by_code[code]
+        share = r["treated_share"]["likely"]
+        features.append(
+            {
+                "type": "Feature",
+                "geometry": export.rounded(shape.simplify(0.0004), 4),
+                "properties": {
+                    "code": code, "name": text(r, "name"), "gap": None if share is None else round(1 - share, 4),
+                    "url": r["url"],
+                },
+            }
+        )  # fmt: skip
+    return maps.GeoJsonLayer(
+        "shares", _("Share without proven treatment"), data={"type": "FeatureCollection", "features": features},
+        value="gap", breaks=GAP_BREAKS, colours=GAP_COLOURS,
+    )  # fmt: skip
+
+
+def sign_feature(row, sign, lines, url):
+    """One place with a sign, or None where it has no position."""
+    shape = row["geometry"]
+    if shape is None or shape.is_empty:
+        return None
+    at = shape if shape.geom_type == "Point" else shape.representative_point()
+    return {
+        "code": row["code"], "name": text(row, "name"), "lon": round(at.x, 4), "lat": round(at.y, 4),
+        "sign": sign, "lines": lines, "url": url,
+    }  # fmt: skip
+
+
+def bounds_of(features):
+    """A frame round features, never tighter than a few kilometres."""
+    if not features:
+        return CITY_BOUNDS
+    lons, lats = [f["lon"] for f in features], [f["lat"] for f in features]
+    return ((min(lats) - 0.03, min(lons) - 0.04), (max(lats) + 0.03, max(lons) + 0.04))
+
+
+def _label(row, kind, from_zoom):
+    at = row.geometry
+    return {"name": text(row._asdict(), "name"), "lon": at.x, "lat": at.y, "kind": kind, "from_zoom": from_zoom}
+
+
+def _collection(frame, names=False):
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "geometry": export.rounded(g, 4),
+                "properties": {"code": code} if names else {},
+            }
+            for code, g in zip(frame["code"], frame.geometry, strict=True)
+            if g is not None
+        ],
+    }

@@ -1,0 +1,455 @@
+"""Cards: everything known about one unit, facility or hotspot, as plain data for a template."""
+
+import pandas as pd
+import pyproj
+
+from geo import coverage, places
+from geo.coverage import SCENARIOS
+from layers.catalogue import COMPLIANCE, LAYERS
+from server.figures import WARD_KINDS
+from server.i18n import gettext as _
+from server.i18n import language, number, text
+
+_GEOD = pyproj.Geod(ellps="WGS84")
+NEAR_M = 5000
+_NOTHING_KNOWN = {s: None for s in SCENARIOS}
+FACILITY_LAYERS = ("treatment_plants", "industrial_zones", "waste_sites", "port_areas")
+
+
+def plain(row):
+    """A row of a snapshot as a dict, with None for what is missing."""
+    return {k: None if not hasattr(v, "geom_type") and pd.isna(v) else v for k, v in row.items()}
+
+
+def source_of(row):
+    """What provenance() in the templates needs, from any record."""
+    titles = (row.get("source") or "").split(" | ")
+    dates = (row.get("source_date") or "").split(" | ")
+    dates += [""] * (len(titles) - len(dates))
+    return [
+        {"title": t, "publisher": None, "date": d.replace(" (est.)", ""), "url": None, "confidence": row.get("confidence"),
+         "geometry_quality": row.get("geometry_quality") if i == 0 else None,
+         "note": text(row, "note") if i == 0 else None}
+        for i, (t, d) in enumerate(zip(titles, dates, strict=False))
+    ]  # fmt: skip
+
+
+def find(store, layer, code):
+    """One record as a dict with its geometry, or None."""
+    rows = store.snapshot(layer)
+    rows = rows[rows["code"] == code]
+    return plain(rows.iloc[0]) if len(rows) else None
+
+
+# --- units ---
+
+
+def unit_card(services, code, as_of, with_building=False):
+    """The card "Where does my waste water go?" of a ward, district, city, zone or port; None for an unknown code."""
+    figures, store = services.figures, services.store
+    made = figures.inputs()
+    admin = find(store, "admin_units", code)
+    if code in made.units.index:
+        by = "ward"
+    elif admin is not None:
+        by = admin["kind"] if admin["kind"] in ("district", "city") else "ward"
+    else:
+        return None
+    view = figures.coverage(by, as_of, with_building)
+    row = next((r for r in view.rows if r["code"] == code), None)
+    record = admin or find(store, "industrial_zones", code) or find(store, "port_areas", code)
+    if row is None and code == "HP":
+        row = view.total | {"code": code}
+    if row is None:  # its waste water is not known: a card without figures, which says so
+        row = {"code": code, "generated": _NOTHING_KNOWN, "parts": {p: _NOTHING_KNOWN for p in coverage.PARTS}}
+        row["spans"] = row["parts"]
+        row |= {k: _NOTHING_KNOWN for k in ("gap", "treated", "treated_share", "to_standard_share", "unknown_share")}
+    row = row | {
+        "name_vi": record["name_vi"], "name_en": record["name_en"], "kind": record["kind"] if admin or "state" in record else "port",
+    }  # fmt: skip
+    people = row.get("people")
+    unit = row | {
+        "people": people and people["all"],
+        "former_names": former_names(store, code),
+        "reaches": row["treated_share"],
+        "proven": row["to_standard_share"],
+    }
+    plants = _plants_of(services, code, view)
+    return {
+        "unit": unit,
+        "row": row,
+        "status": _status(row),
+        "as_of": as_of,
+        "plants": plants,
+        "next_steps": _next_steps(plants),
+        "unknowns": _unknowns(row, plants, record),
+        "steps": _steps(services, code, made, row, plants, view),
+        "members": _members(figures, code, by, as_of, with_building),
+        "assumptions": _assumptions(services, code, made),
+        "hotspots": _near(services, record),
+        "sources": _unit_sources(made, code, record),
+        "record": record,
+        "by": by,
+    }
+
+
+def former_names(store, code):
+    """Names of the communes before July 2025 of which a ward was made, or the ward's old district."""
+    rows = store.snapshot("old_names")
+    rows = rows[rows["ward_code"] == code]
+    part = _("in part")
+    return [
+        f"{r.old_type_vi} {r.old_name_vi}" + (f" ({r.old_district_vi})" if r.old_district_vi else "")
+        + (f", {part}" if r.part == "part" else "")
+        for r in rows.itertuples()
+    ]  # fmt: skip
+
+
+def _status(row):
+    likely = row["treated_share"]["likely"]
+    if likely is None:
+        return "unknown"
+    if row["to_standard_share"]["likely"] > 0.95:
+        return "to_standard"
+    if likely > 0.95:
+        return "reaches"
+    if likely > 0:
+        return "partly"
+    return "unknown" if row["unknown_share"]["likely"] > 0.5 else "none"
+
+
+def _plants_of(services, code, view):
+    store = services.store
+    links = coverage.in_force(store.snapshot("service_links"), view.as_of)
+    states = coverage.in_force(store.snapshot("plant_states"), view.as_of).set_index("plant")
+    names = store.snapshot("treatment_plants").set_index("code")
+    out = []
+    for link in links[links["unit"] == code].to_dict("records"):
+        plant = link["destination"]
+        if plant not in names.index:
+            continue
+        state = states.loc[plant] if plant in states.index else None
+        share = {s: None if pd.isna(link[f"share_{s}"]) else float(link[f"share_{s}"]) for s in SCENARIOS}
+        out.append(
+            {
+                "code": plant, "name_vi": names.at[plant, "name_vi"], "name_en": names.at[plant, "name_en"],
+                "state": "unknown" if state is None else state["state"],
+                "state_since": None if state is None or pd.isna(state["valid_from"]) else state["valid_from"].date(),
+                "capacity_m3": None if state is None else _known(state["capacity_likely"]),
+                "measured_m3": None if state is None else _known(state["measured"]),
+                "compliance": "unknown" if state is None else state["compliance"],
+                "compliance_date": None, "share": share, "basis": link["basis"].replace(" ", "_"),
+                "link_note": text(plain(link), "note"), "link_source": link["source"],
+                "state_note": "" if state is None else text(plain(state), "note"),
+            }
+        )  # fmt: skip
+    return out
+
+
+def _known(value):
+    return None if pd.isna(value) else float(value)
+
+
+def _next_steps(plants):
+    return [
+        {"text": _("%(name)s is being built.", name=text(p, "name")), "date": None, "source": p["link_source"]}
+        for p in plants
+        if p["state"] == "building"
+    ]
+
+
+def _unknowns(row, plants, record):
+    out = []
+    if row["generated"]["likely"] is None:
+        if record.get("declared_m3d") is None and "berths" in record:
+            out.append(_("How much waste water the port produces: no declared flow was found."))
+        else:
+            out.append(_("How much waste water it produces: neither a flow nor an area was found."))
+    for p in plants:
+        name = text(p, "name")
+        if p["share"]["likely"] is None:
+            out.append(_("How much of the waste water here goes to %(name)s.", name=name))
+        if p["capacity_m3"] is None:
+            out.append(_("The capacity of %(name)s.", name=name))
+        if p["measured_m3"] is None:
+            out.append(_("The flow that %(name)s really receives.", name=name))
+        if p["compliance"] == "unknown":
+            out.append(_("Whether the water that leaves %(name)s meets the standard.", name=name))
+        if p["state"] == "unknown":
+            out.append(_("Whether %(name)s worked on this date.", name=name))
+    if not plants and row["generated"]["likely"] is not None and (row["unknown_share"]["likely"] or 0) > 0:
+        out.append(_("Whether there are sewers here, and where they lead."))
+    if (row["unknown_share"]["likely"] or 0) > 0:
+        out.append(_("How many homes only have a septic tank."))
+    return out
+
+
+def _steps(services, code, made, row, plants, view):
+    """How the likely figures of one unit come about, line by line: words and the sum with its numbers."""
+    if code not in made.units.index or row["generated"]["likely"] is None:
+        return []
+    u, norms = made.units.loc[code], services.figures.norms()
+    out = []
+    if u["basis"] in ("people_urban", "people_rural"):
+        supply = norms["supply_urban" if u["basis"] == "people_urban" else "supply_rural"]
+        out.append((
+            _("People × litres supplied per person and day × share that comes back as waste water / 1000"),
+            f"{number(u['people'], 0)} × {number(supply.likely)} × {number(norms['return_share'].likely)} / 1000 "
+            f"= {number(u['likely'], 0)}",
+        ))  # fmt: skip
+    elif u["basis"] == "area":
+        area, per_ha = row_area(services, code), norms["industry_per_ha"]
+        occupancy = u["likely"] / (area * per_ha.likely)
+        out.append((
+            _("Area in ha × occupancy × m³ per occupied hectare and day"),
+            f"{number(area)} × {number(occupancy, 3)} × {number(per_ha.likely)} = {number(u['likely'], 0)}",
+        ))  # fmt: skip
+    elif u["basis"] == "licensed":
+        licensed = find(services.store, "industrial_zones", code)["licensed_m3d"]
+        out.append((
+            _("Licensed flow × occupancy"),
+            f"{number(licensed, 0)} × {number(u['likely'] / licensed, 3)} = {number(u['likely'], 0)}",
+        ))  # fmt: skip
+    else:
+        out.append((_("Flow as measured or declared"), number(u["likely"], 0)))
+    states = view.ledger.plants
+    for p in plants:
+        if p["share"]["likely"] is None or p["code"] not in states.index:
+            continue
+        s, sent = states.loc[p["code"]], u["likely"] * p["share"]["likely"]
+        out.append((
+            _("Sent to %(name)s: share of this place", name=text(p, "name")),
+            f"{number(u['likely'], 0)} × {number(p['share']['likely'], 3)} = {number(sent, 0)}",
+        ))  # fmt: skip
+        if not s["works"]:
+            out.append((_("%(name)s does not work on this date", name=text(p, "name")), "0"))
+        elif s["inflow_likely"] > 0:
+            out.append((
+                _("Treated there: in all it receives %(inflow)s and treats %(treated)s m³ a day",
+                  inflow=number(s["inflow_likely"], 0), treated=number(s["treated_likely"], 0)),
+                f"{number(sent, 0)} × {number(s['treated_likely'] / s['inflow_likely'], 3)} "
+                f"= {number(sent * s['treated_likely'] / s['inflow_likely'], 0)}",
+            ))  # fmt: skip
+    out.append((_("What no link accounts for stays unknown"), number(row["parts"]["unknown"]["likely"], 0)))
+    return [{"words": w, "sum": s} for w, s in out]
+
+
+def row_area(services, code):
+    """Area of a zone in ha."""
+    return find(services.store, "industrial_zones", code)["area_ha"]
+
+
+def _members(figures, code, by, as_of, with_building):
+    """The rows behind a district or city: its units with their ledgers, largest first."""
+    if by not in ("district", "city"):
+        return []
+    members = figures.members(by)
+    mine = set(members["unit"]) if code == "HP" else set(members.loc[members["group"] == code, "unit"])
+    rows = figures.coverage("ward", as_of, with_building).rows
+    return sorted((r for r in rows if r["code"] in mine), key=lambda r: -r["generated"]["likely"])
+
+
+def _assumptions(services, code, made):
+    if code not in made.units.index:
+        return []
+    basis = made.units.at[code, "basis"]
+    norms = services.store.snapshot("norms").set_index("code")
+    wanted = {
+        "people_urban": ("supply_urban", "return_share"), "people_rural": ("supply_rural", "return_share"),
+        "area": ("industry_per_ha", "occupancy"), "licensed": ("occupancy",),
+    }.get(basis, ())  # fmt: skip
+    out = []
+    for key in wanted:
+        n = plain(norms.loc[key])
+        value = f"{number(n['value_likely'])} ({number(n['value_low'])}–{number(n['value_high'])}) {unit_word(n['unit'])}"
+        out.append({"label": text(n, "norm"), "value": value, "source": n["reference"]})
+    return out
+
+
+def unit_word(unit):
+    """A unit of measure in the reader's language."""
+    if language() == "vi":
+        return {"0..1": ""}.get(unit, unit)
+    return {"L/người/ngày": "L/person/day", "m³/ha/ngày": "m³/ha/day", "m³/ngày": "m³/day", "0..1": ""}.get(unit, unit)
+
+
+def _near(services, record, limit=5):
+    shape = record.get("geometry")
+    if record.get("centre_lon") is not None:
+        lon, lat = record["centre_lon"], record["centre_lat"]
+    elif shape is not None and not shape.is_empty:
+        at = shape if shape.geom_type == "Point" else shape.representative_point()
+        lon, lat = at.x, at.y
+    else:
+        return []
+    rows = services.store.snapshot("hotspots").set_index("code")
+    away = places.distances(rows.geometry, lon, lat, geod=_GEOD).dropna().sort_values()
+    away = away[away <= NEAR_M * (4 if record.get("kind") in ("district", "city") else 1)][:limit]
+    return [
+        {"code": c, "name_vi": rows.at[c, "name_vi"], "name_en": rows.at[c, "name_en"], "stage": rows.at[c, "stage"],
+         "distance_m": float(d)}
+        for c, d in away.items()
+    ]  # fmt: skip
+
+
+def _unit_sources(made, code, record):
+    out = source_of(record)
+    if record.get("population_source_en"):
+        out.insert(
+            0,
+            {"title": text(record, "population_source"), "publisher": None, "date": None, "url": None,
+             "confidence": record["population_confidence"], "geometry_quality": None, "note": _("Number of people")},
+        )  # fmt: skip
+    for link in made.links[made.links["unit"] == code].to_dict("records"):
+        out += source_of(plain(link))
+    return out
+
+
+# --- facilities ---
+
+
+def facilities(services, as_of):
+    """All facilities as rows with the state and capacity of a date, in one list."""
+    store = services.store
+    states = coverage.in_force(store.snapshot("plant_states"), as_of).set_index("plant")
+    treatment = services.figures.zone_treatment(as_of)
+    wards = services.figures.wards_of_places()
+    names = store.snapshot("admin_units").set_index("code")
+    out = []
+    for layer in FACILITY_LAYERS:
+        for record in store.snapshot(layer).to_dict("records"):
+            r = plain(record) | {"layer": layer}
+            code = r["code"]
+            ward = wards.get(code)
+            r["unit"] = None if ward is None else {"code": ward, **{k: names.at[ward, k] for k in ("name_vi", "name_en")}}
+            r |= {"state_since": None, "capacity_m3": None, "measured_m3": None, "compliance": None, "treatment": None}
+            if layer == "treatment_plants":
+                r["group"], r["state"], r["compliance"] = "wastewater_plant", "unknown", "unknown"
+                r["capacity_m3"] = r["design_m3d"]
+                if code in states.index:
+                    s = states.loc[code]
+                    r["state"], r["compliance"] = s["state"], s["compliance"]
+                    r["state_since"] = None if pd.isna(s["valid_from"]) else s["valid_from"].date()
+                    r["capacity_m3"] = _known(s["capacity_likely"]) or r["capacity_m3"]
+                    r["measured_m3"] = _known(s["measured"])
+                elif r["kind"] == "programme":
+                    r["state"] = "planned"
+            elif layer == "industrial_zones":
+                r["group"], r["treatment"] = r["kind"], treatment.get(code)
+            elif layer == "waste_sites":
+                r["group"], r["state"] = "solid_waste", waste_state(r["status_en"])
+            else:
+                r["group"], r["state"] = "port", "operating" if r["kind_en"] != "system" else "unknown"
+            out.append(r)
+    return out
+
+
+def waste_state(status):
+    """State of a waste site from the words of its source; `unknown` where they do not say.
+
+    >>> waste_state("overloaded (2013)"), waste_state("planned"), waste_state(None)
+    ('operating', 'planned', 'unknown')
+    """
+    status = status or ""
+    if status.startswith(("operating", "overloaded")):
+        return "operating"
+    return "planned" if status.startswith("planned") else "unknown"
+
+
+def facility_card(services, code, as_of):
+    """Everything known about one facility, or None."""
+    row = next((r for r in facilities(services, as_of) if r["code"] == code), None)
+    if row is None:
+        return None
+    store = services.store
+    names = {r["code"]: r for r in facilities(services, as_of)}
+    units = services.figures.inputs().units
+    links = coverage.in_force(store.snapshot("service_links"), as_of)
+    flows = services.figures.ledger(as_of).flows.set_index(["unit", "destination"])
+    serves, served_by = [], []
+    for link in links.to_dict("records"):
+        if code not in (link["unit"], link["destination"]):
+            continue
+        key = (link["unit"], link["destination"])
+        flow = {s: _known(flows.at[key, f"m3d_{s}"]) if key in flows.index else None for s in SCENARIOS}
+        other = link["unit"] if link["destination"] == code else link["destination"]
+        named = units.loc[other] if other in units.index else names.get(other)
+        if named is None:
+            continue
+        entry = {
+            "code": other, "name_vi": named["name_vi"], "name_en": named["name_en"], "flow": flow,
+            "kind": named["kind"] if other in units.index else named["group"],
+            "basis": link["basis"].replace(" ", "_"), "note": text(plain(link), "note"), "source": link["source"],
+        }  # fmt: skip
+        (serves if link["destination"] == code else served_by).append(entry)
+    history = store.snapshot("plant_states")
+    history = history[history["plant"] == code].sort_values("valid_from", ascending=False, na_position="last")
+    return {
+        "facility": row,
+        "serves": serves,
+        "served_by": served_by,
+        "history": [
+            {"date": None if pd.isna(h["valid_from"]) else h["valid_from"].date(), "state": h["state"],
+             "note": text(plain(h), "note"), "source": h["source"]}
+            for h in history.to_dict("records")
+        ],
+        "facts": facility_facts(row),
+        "sources": source_of(row),
+    }  # fmt: skip
+
+
+_HIDDEN = {"code", "name_vi", "name_en", "kind", "state", "valid_from", "valid_to", "geometry_quality", "coord_source",
+           "source", "source_date", "confidence", "design_m3d"}  # fmt: skip
+
+
+def facility_facts(row):
+    """Label and value of every public field of a facility that says something, in the reader's language."""
+    layer, out = LAYERS[row["layer"]], []
+    for f in layer.fields:
+        if f.name in _HIDDEN or not f.public or f.name.startswith("note_") or f.name.endswith("_en"):
+            continue
+        if f.name.endswith("_vi"):
+            stem = f.name[:-3]
+            value = text(row, stem)
+            label = layer.by_name[f"{stem}_en"].en if language() == "en" else f.vi
+        else:
+            value = row.get(f.name)
+            label = getattr(f, language())
+            if value is not None and f.kind == "number":
+                value = number(value)
+            elif value is not None and f.kind == "integer":
+                value = str(int(value))
+            elif value is not None and f.allowed:
+                value = layer.words(f.name, value, language())
+        if value:
+            out.append({"label": label, "value": value, "unit": unit_word(f.unit) if f.unit != "people" else ""})
+    return out
+
+
+# --- hotspots ---
+
+
+def hotspots(services, as_of):
+    """All public hotspots as rows."""
+    wards = services.figures.wards_of_places()
+    names = services.store.snapshot("admin_units").set_index("code")
+    out = []
+    for record in services.store.snapshot("hotspots").to_dict("records"):
+        r = plain(record)
+        ward = wards.get(r["code"])
+        r["unit"] = None if ward is None else {"code": ward, **{k: names.at[ward, k] for k in ("name_vi", "name_en")}}
+        r["media_list"] = r["media"].split(";")
+        r["class"] = r["severity_class"] or "not_enough_data"
+        out.append(r)
+    return out
+
+
+def compliance_words():
+    """Codes of compliance, for keys."""
+    return [c.value for c in COMPLIANCE]
+
+
+def ward_codes(store):
+    """Codes of today's wards, communes and special zones."""
+    rows = store.snapshot("admin_units")
+    return list(rows.loc[rows["kind"].isin(WARD_KINDS), "code"])

@@ -1,0 +1,256 @@
+"""The command line: python run.py COMMAND. Errors are one line on stderr and exit code 1."""
+
+import argparse
+import json
+import sys
+from datetime import date
+from pathlib import Path
+
+from geo.coverage import PARTS, SCENARIOS
+from layers.errors import LayerError
+from server.figures import LEVELS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(argv=None):
+    """Run one command; the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (LayerError, CommandError) as e:
+        print(f"cangxanh: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        return 0
+
+
+class CommandError(Exception):
+    """Something the person at the keyboard can mend, told in one line."""
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="run.py", description="Cảng Xanh, the environmental map of a port city."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, run, words):
+        sub = commands.add_parser(name, help=words, description=words)
+        sub.set_defaults(run=run)
+        sub.add_argument(
+            "--data", type=Path, default=ROOT / "var", metavar="DIR", help="data folder (default: var)"
+        )
+        return sub
+
+    sub = command("serve", _serve, "Start the web server.")
+    sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    sub.add_argument("--port", type=_port, default=8000, help="port (default: 8000; 0 takes a free one)")
+    sub.add_argument("--internet-tiles", metavar="URL", help="template of outside map tiles, off by default")
+
+    sub = command("ledger", _ledger, "Print where the waste water goes, with low, likely and high.")
+    sub.add_argument("--by", choices=LEVELS, default="city")
+    sub.add_argument("--as-of", type=_day, default=None, metavar="DATE", help="YYYY-MM-DD (default: today)")
+    sub.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    choice = sub.add_mutually_exclusive_group()
+    choice.add_argument("--only-working", action="store_true", help="only working plants count (default)")
+    choice.add_argument("--with-building", action="store_true", help="count plants under construction too")
+
+    sub = command("population", _population, "Put your own population raster in place of ours.")
+    sub.add_argument("file", type=Path, help="GeoTIFF of people per cell, in any coordinate reference system")
+    return parser
+
+
+def _day(text):
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a date; write it as YYYY-MM-DD") from None
+
+
+def _port(text):
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port; give a number from 0 to 65535")
+    return int(text)
+
+
+def _open(arguments):
+    from server.services import open_city
+
+    return open_city(arguments.data, say=lambda line: print(line, file=sys.stderr, flush=True))
+
+
+# --- serve ---
+
+
+def _serve(arguments):
+    import waitress
+
+    from server.app import create_app
+    from server.settings import Settings
+
+    sock = _listen(arguments.host, arguments.port)
+    services = _open(arguments)
+    settings = Settings(data_dir=arguments.data, host=arguments.host, port=arguments.port,
+                        internet_tiles=arguments.internet_tiles)  # fmt: skip
+    app = create_app(settings, services)
+    host, port = sock.getsockname()[:2]
+    server = waitress.create_server(
+        app, sockets=[sock], threads=8, ident=None, max_request_body_size=settings.max_request_bytes
+    )
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    print(f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
+    try:
+        server.run()
+    finally:
+        services.store.close()
+
+
+def _listen(host, port):
+    import errno
+    import socket
+
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror:
+        raise CommandError(f"There is no address '{host}' on this machine; try --host 127.0.0.1.") from None
+    sock = socket.socket(family, kind, proto)
+    if sys.platform != "win32":  # there it would let two servers share one port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+    except OSError as e:
+        sock.close()
+        if e.errno in (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", -1)):
+            raise CommandError(
+                f"Port {port} is taken by another program; stop it or choose another with --port."
+            ) from None
+        if isinstance(e, PermissionError):
+            raise CommandError(
+                f"Port {port} may not be opened by this user; choose one above 1024 with --port."
+            ) from None
+        raise CommandError(f"Cannot listen on {host}:{port} ({e.strerror}).") from None
+    sock.listen(128)
+    return sock
+
+
+# --- population ---
+
+
+def _population(arguments):
+    from layers import rasters
+
+    services = _open(arguments)
+    people, odd = rasters.take_population(services.store, arguments.file, services.population)
+    for sentence in odd:
+        print(f"Note: {sentence}")
+    print(f"{people:,.0f} people now lie on the grid. A running server shows them after its next start.")
+
+
+# --- ledger ---
+
+
+def _ledger(arguments):
+    services = _open(arguments)
+    view = services.figures.coverage(
+        arguments.by, arguments.as_of or services.today(), arguments.with_building
+    )
+    sources = services.figures.ledger_sources(view)
+    if arguments.format == "json":
+        json.dump(ledger_document(view, sources), sys.stdout, ensure_ascii=False, indent=1, allow_nan=False)
+        print()
+    elif arguments.format == "csv":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(ledger_csv(view))
+    else:
+        print(ledger_table(view, sources))
+
+
+def ledger_document(view, sources):
+    """The ledger as plain data for programs."""
+    keep = ("code", "name_vi", "name_en", "kind", "generated", "parts", "treated_share", "unknown_share")
+    return {
+        "as_of": view.as_of.isoformat(),
+        "by": view.by,
+        "with_building": view.with_building,
+        "unit": "m3/day",
+        "data_version": view.version,
+        "total": {
+            k: view.total[k]
+            for k in ("generated", "parts", "treated_share", "to_standard_share", "unknown_share")
+        },
+        "units": [{k: row.get(k) for k in keep} for row in view.rows],
+        "not_counted": view.uncounted,
+        "official": sources["official"],
+        "sources": sources["sources"],
+    }
+
+
+def ledger_csv(view):
+    """The rows of a ledger as CSV bytes: one line per unit, three columns per figure, m³/day."""
+    from layers import export
+
+    rows = [ledger_cells(r) for r in view.rows]
+    return export.csv_bytes(
+        rows, list(ledger_cells(view.total | dict.fromkeys(("name_vi", "name_en", "kind"))))
+    )
+
+
+def ledger_cells(row):
+    """One ledger row as flat columns."""
+    out = {k: row.get(k) for k in ("code", "name_vi", "name_en", "kind")}
+    for name in ("generated", *PARTS):
+        values = row["generated"] if name == "generated" else row["parts"][name]
+        out |= {f"{name}_{s}_m3d": values[s] for s in SCENARIOS}
+    out |= {f"treated_share_{s}": row["treated_share"][s] for s in SCENARIOS}
+    return out
+
+
+def ledger_table(view, sources):
+    """The ledger as text for a terminal: likely figures in m³/day, ranges for the total, sources below."""
+    shown = [p for p in PARTS if any(r["parts"][p]["likely"] or r["parts"][p]["high"] for r in view.rows)]
+    head = ["code", "name", "generated", *shown, "treated share"]
+    lines = [head]
+    for r in [*view.rows, view.total | {"code": "", "name_vi": "TOTAL"}]:
+        share = r["treated_share"]["likely"]
+        lines.append(
+            [r["code"], r["name_vi"], f"{r['generated']['likely']:,.0f}"]
+            + [f"{r['parts'][p]['likely']:,.0f}" for p in shown]
+            + ["" if share is None else f"{share:.1%}"]
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    out = [f"Ledger by {view.by} on {view.as_of}, likely case, m³/day"
+           + (", plants under construction counted" if view.with_building else "")]  # fmt: skip
+    for line in lines:
+        cells = [
+            c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        ]
+        out.append("  ".join(cells).rstrip())
+    out.append("")
+    for name in ("generated", *PARTS):
+        v = view.total["generated"] if name == "generated" else view.total["parts"][name]
+        out.append(
+            f"{name:22} low {v['low']:>12,.0f}   likely {v['likely']:>12,.0f}   high {v['high']:>12,.0f}"
+        )
+    for name in ("treated_share", "to_standard_share", "unknown_share"):
+        v = view.total[name]
+        out.append(f"{name:22} low {v['low']:>12.1%}   likely {v['likely']:>12.1%}   high {v['high']:>12.1%}")
+    if view.uncounted:
+        out.append(f"Not counted, because their waste water is not known: {len(view.uncounted)} "
+                   f"({', '.join(u['code'] for u in view.uncounted)}).")  # fmt: skip
+    out.append("Reported beside it, on other bases:")
+    out += [
+        f"  {o['value']} {o['unit']}: {o['indicator']}, {o['scope']}, {o['year']} ({o['source']})"
+        for o in sources["official"]
+    ]
+    out.append("Sources:")
+    out += [f"  {s}" for s in sources["sources"]]
+    return "\n".join(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""The plan of the house: who may import whom, and who may open the live file with GDAL.
+
+A new file is put on a floor here, in a line that a reviewer sees.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Lowest first. A file imports from sets above its own line only, never from its own set.
+FLOORS = [
+    {"geo.crs", "geo.coverage", "geo.cells", "geo.places", "geo.population", "geo.exposure", "geo.limits",
+     "geo.quality", "geo.indices", "geo.suitability", "geo.siting", "geo.indicators"},
+    {"layers.errors"},
+    {"layers.catalogue", "layers.geopackage"},
+    {"layers.store"},
+    {"layers.starter", "layers.export", "layers.ingest", "layers.stations"},
+    {"server.assets", "server.settings", "server.i18n", "server.signs", "server.search", "server.security",
+     "server.remediation"},
+    {"server.words", "server.errors", "server.charts", "server.maps", "server.figures", "server.cases",
+     "server.tiles"},
+    {"server.services", "server.query", "server.flows", "server.atlas", "server.cards"},
+    {"server.views.*"},
+    {"server.app"},
+    {"server.cli"},
+    {"run"},
+]  # fmt: skip
+
+# What a folder must not import, also inside functions. A dotted name bans that part only.
+BANNED = {
+    "geo": {"flask", "sqlalchemy", "sqlite3", "folium", "requests", "httpx", "urllib", "http", "socket", "ssl",
+            "time", "os.environ", "os.getenv"},
+    "layers": {"flask", "werkzeug", "jinja2", "markupsafe", "folium", "branca"},
+    "server/views": {"geopandas", "pandas", "shapely", "pyogrio", "rasterio", "sqlalchemy", "sqlite3"},
+}  # fmt: skip
+CLOCKS = {
+    ("datetime", "now"), ("datetime", "today"), ("datetime", "utcnow"), ("date", "today"),
+    ("Timestamp", "now"), ("Timestamp", "today"), ("Timestamp", "utcnow"),
+}  # fmt: skip
+
+# (importing file, imported module): a deliberate step out of order, with its reason.
+EXCEPTIONS = {
+    ("server/i18n.py", "server.words"): "install() hands the word lists to the templates when the app is made",
+}
+
+# (file, function): why GDAL may open a file there. The live file is never among them.
+GDAL_ALLOWED = {}
+GDAL = {"pyogrio", "fiona", "duckdb", "osgeo", "rasterio"}
+GDAL_OF_GEOPANDAS = {"read_file", "list_layers", "from_file", "to_file"}
+
+
+def sources(root=ROOT, folders=("geo", "layers", "server")):
+    files = [root / "run.py"] if root == ROOT else []
+    for folder in folders:
+        files += sorted((root / folder).rglob("*.py"))
+    return {f.relative_to(root).as_posix(): f.read_text(encoding="utf-8") for f in files}
+
+
+def module_of(path):
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def floor_of(module):
+    for i, names in enumerate(FLOORS):
+        if module in names or module.rpartition(".")[0] + ".*" in names:
+            return i
+    return None
+
+
+def imported(text):
+    """Dotted names that a source imports, wherever the import stands; `from a import b` gives a and a.b."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the floor"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def plan_problems(files):
+    out = []
+    packages = {module_of(f) for f in files if f.endswith("__init__.py")}
+    modules = {module_of(f) for f in files} - packages
+    for path, text in files.items():
+        me = module_of(path)
+        if path.endswith("__init__.py"):
+            if text.strip():
+                out.append(f"{path} is not empty")
+            continue
+        floor = floor_of(me)
+        if floor is None:
+            out.append(f"{path} is on no floor")
+            continue
+        for name in set(imported(text)) & modules:
+            if (path, name) not in EXCEPTIONS and floor_of(name) is not None and floor_of(name) >= floor:
+                out.append(f"{path} imports {name}, which is not below it")
+        out += [f"{path} uses {what}" for what in sorted(banned_in(path, text))]
+    return out
+
+
+def banned_in(path, text):
+    banned = set().union(*(names for folder, names in BANNED.items() if path.startswith(folder + "/")))
+    found = set()
+    for name in imported(text):
+        found |= {b for b in banned if name == b or name.startswith(b + ".")}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute):
+            found |= {ast.unparse(node)} & banned
+            if path.startswith("geo/"):
+                owner = ast.unparse(node.value).rpartition(".")[2]
+                found |= {f"{o}.{a}" for o, a in {(owner, node.attr)} & CLOCKS}
+    return found
+
+
+def gdal_calls(text):
+    """(function, what) of every call that opens a file through GDAL or DuckDB; '' is the module level."""
+    tree = ast.parse(text)
+    names = {}  # local name -> what it stands for
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            names |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+
+    def full(node):
+        if isinstance(node, ast.Name):
+            return names.get(node.id, node.id)
+        if isinstance(node, ast.Attribute):
+            return f"{full(node.value)}.{node.attr}"
+        return "?"
+
+    def visit(node, function):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        if isinstance(node, ast.Call):
+            what = full(node.func)
+            last = what.rpartition(".")[2]
+            if what.partition(".")[0] in GDAL or last in GDAL_OF_GEOPANDAS:
+                yield function, what
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, function)
+
+    return list(visit(tree, ""))
+
+
+def test_the_house_follows_the_plan():
+    assert plan_problems(sources()) == []
+
+
+def test_exceptions_and_plan_name_each_module_once():
+    planned = [m for names in FLOORS for m in names]
+    assert len(planned) == len(set(planned))
+    assert {floor_of(module_of(f)) for f, _ in EXCEPTIONS} - {None}
+
+
+def test_nobody_opens_the_live_file_with_gdal():
+    found = {
+        (path, function): what
+        for path, text in sources(folders=("layers", "server")).items()
+        for function, what in gdal_calls(text)
+    }
+    assert {where: what for where, what in found.items() if where not in GDAL_ALLOWED} == {}
+    assert set(GDAL_ALLOWED) <= set(found), "an allowance that nobody needs any more"
+
+
+# --- the checkers themselves, on small bad houses ---
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "problem"),
+    [
+        ("geo/coverage.py", "def f():\n    from layers import store\n", "imports layers.store"),
+        ("geo/coverage.py", "import geo.cells\n", "imports geo.cells"),
+        ("geo/coverage.py", "from geo.cells import fit_weights\n", "imports geo.cells"),
+        ("layers/catalogue.py", "from layers import geopackage\n", "imports layers.geopackage"),
+        ("layers/store.py", "from server import figures\n", "imports server.figures"),
+        ("geo/coverage.py", "from flask import request\n", "uses flask"),
+        ("geo/coverage.py", "import urllib.request\n", "uses urllib"),
+        ("geo/coverage.py", "import os\nX = os.environ['A']\n", "uses os.environ"),
+        ("geo/coverage.py", "from datetime import date\ndef f():\n    return date.today()\n", "uses date.today"),
+        ("geo/coverage.py", "import pandas as pd\nX = pd.Timestamp.now()\n", "uses Timestamp.now"),
+        ("layers/store.py", "import folium\n", "uses folium"),
+        ("server/views/home.py", "import geopandas as gpd\n", "uses geopandas"),
+        ("server/views/home.py", "from server import app\n", "imports server.app"),
+        ("server/helpers.py", "", "is on no floor"),
+        ("geo/__init__.py", "from geo import coverage\n", "is not empty"),
+    ],
+)
+def test_the_plan_checker_sees(path, text, problem):
+    house = {f: "" for f in ("geo/coverage.py", "geo/cells.py", "layers/store.py", "layers/geopackage.py",
+                             "layers/catalogue.py", "server/figures.py", "server/app.py")}  # fmt: skip
+    assert plan_problems(house) == []
+    found = plan_problems(house | {path: text})
+    assert len(found) == 1 and problem in found[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import geopandas as gpd\ndef f(p):\n    return gpd.read_file(p)\n",
+        "from geopandas import read_file as r\ndef f(p):\n    return r(p)\n",
+        "def f(p):\n    import pyogrio\n    return pyogrio.list_layers(p)\n",
+        "def f(p):\n    from pyogrio import read_dataframe\n    return read_dataframe(p)\n",
+        "import pyogrio.raw as raw\ndef f(p):\n    return raw.read(p)\n",
+        "import rasterio\ndef f(p):\n    with rasterio.open(p) as src:\n        return src\n",
+        "def f(frame, p):\n    frame.to_file(p)\n",
+        "import geopandas as gpd\ndef f(p):\n    return gpd.GeoDataFrame.from_file(p)\n",
+        "import duckdb\ndef f(p):\n    return duckdb.connect(p)\n",
+    ],
+)
+def test_the_gdal_checker_sees(text):
+    assert [function for function, _ in gdal_calls(text)] == ["f"]
+
+
+def test_the_gdal_checker_leaves_others_alone():
+    assert gdal_calls("import geopandas as gpd\nx = gpd.GeoDataFrame()\nwith open('a') as f:\n    f.read()\n") == []
