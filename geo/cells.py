@@ -228,7 +228,8 @@ def _clip(ring, label, beyond, neighbour):
 
 def _borders(rings, labels):
     """Each border between two cells once: ends (m x 2 x 2), and the two cells i < j."""
-    i, j = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings]), np.array(sum(labels, []))
+    i = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    j = np.array([neighbour for label in labels for neighbour in label])
     ends = np.stack([np.vstack(rings), np.vstack([np.roll(ring, -1, axis=0) for ring in rings])], axis=1)
     return ends[j > i], i[j > i], j[j > i]
 

@@ -28,8 +28,6 @@ import pandas as pd
 import rasterio
 import shapely
 from affine import Affine
-from exactextract import exact_extract
-from exactextract.raster import NumPyRasterSource
 from pyproj import CRS, Transformer
 from rasterio.features import rasterize
 from rasterio.warp import transform_bounds
@@ -124,21 +122,19 @@ def zonal_people(surface, zones, *, method="exact"):
     cell by the fraction of it inside the zone (exactextract); "centre" takes the cells whose centre is
     inside: no fractions, faster for a city's wards. NaN: the zone meets no known cell or has no
     outline. Unknown cells count nothing, so a zone partly unknown gives a lower bound.
-    Raises ValueError: no CRS, not a polygon, self-crossing outline, unknown method.
+    Raises ValueError: no CRS, not a polygon, self-crossing outline, unknown method; ImportError where
+    exactextract is not installed and fractions are asked for.
     """
     shapes = _polygons(zones, surface.crs, "zone")
-    if method not in ("exact", "centre"):
-        raise ValueError(f'method is "exact" or "centre", not {method!r}.')
-    totals = _exact_sums(surface, shapes) if method == "exact" else _centre_sums(surface, shapes)
-    return pd.Series(totals, index=zones.index, name="people", dtype=float)
+    return pd.Series(_sums(surface, shapes, method), index=zones.index, name="people", dtype=float)
 
 
-def share_of_units(surface, units, areas):
+def share_of_units(surface, units, areas, *, method="exact"):
     """Share of each unit's people inside each service area.
 
     units, areas: polygons of any CRS (reprojected to the surface's); the indexes are the codes.
     One row per pair that overlaps: unit, area, people (of the surface, inside both), share (0 to 1 of
-    the unit's people, both counted by fractions of cells). Unknown or no people in a unit: share NaN.
+    the unit's people, both counted by the method of zonal_people). Unknown or nobody in a unit: NaN.
     Each pair stands alone: where areas overlap, the shares of a unit may add up to more than 1;
     over_served tells.
     """
@@ -148,8 +144,8 @@ def share_of_units(surface, units, areas):
     order = np.lexsort((j, i))
     order = order[both.area.to_numpy()[order] > 0]
     i, j, both = i[order], j[order], both.iloc[order].map(_only_polygons)
-    of_unit = _exact_sums(surface, home)[i]
-    people = np.nan_to_num(_exact_sums(surface, both)) + 0 * of_unit  # unknown unit: NaN
+    of_unit = _sums(surface, home, method)[i]
+    people = np.nan_to_num(_sums(surface, both, method)) + 0 * of_unit  # unknown unit: NaN
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(of_unit > 0, np.clip(people / of_unit, 0, 1), np.nan)
     return pd.DataFrame({"unit": home.index[i], "area": reach.index[j], "people": people, "share": share})
@@ -308,20 +304,35 @@ def _only_polygons(shape):
 def _extract(surface, shapes, operations):
     """exactextract on the shapes that are not empty; column zone holds their position.
 
-    Corners given twice in a row make exactextract 0.3 stop with "Never get here" (seen with real
-    wards): they are left out.
+    In units of cells, rounded to a millionth: with exactextract 0.3 a corner within 1e-9 m of a cell's
+    edge can give a wrong sum or end the process, and a corner given twice in a row (real wards have them)
+    stops it with "Never get here". Both are tried in the tests.
     """
-    position = np.flatnonzero(~shapes.is_empty)
+    try:
+        from exactextract import exact_extract
+        from exactextract.raster import NumPyRasterSource
+    except ImportError as missing:
+        raise ImportError(
+            'Fractions of cells need exactextract; without it use method="centre".'
+        ) from missing
+    t, (rows, columns) = surface.transform, surface.values.shape
+    origin, cell = [t.c, t.f + rows * t.e], [t.a, -t.e]
+    outlines = shapely.transform(shapes.values, lambda xy: np.round((xy - origin) / cell, 6))
+    outlines = shapely.make_valid(outlines, method="structure", keep_collapsed=False)
+    position = np.flatnonzero(shapely.area(outlines) > 0)
     if not len(position):
         return pd.DataFrame(columns=["zone", *operations])
-    outlines = shapely.remove_repeated_points(shapes.values[position], 0.0)
-    frame = gpd.GeoDataFrame({"zone": position}, geometry=outlines, crs=surface.crs)
-    wkt = surface.crs.to_wkt()
-    raster = NumPyRasterSource(surface.values, *surface.bounds, nodata=np.nan, srs_wkt=wkt)
+    wkt = surface.crs.to_wkt()  # in name only: exactextract insists on one
+    raster = NumPyRasterSource(surface.values, 0, 0, columns, rows, nodata=np.nan, srs_wkt=wkt)
+    frame = gpd.GeoDataFrame({"zone": position}, geometry=outlines[position], crs=surface.crs)
     return exact_extract(raster, frame, operations, include_cols=["zone"], output="pandas")
 
 
-def _exact_sums(surface, shapes):
+def _sums(surface, shapes, method):
+    if method == "centre":
+        return _centre_sums(surface, shapes)
+    if method != "exact":
+        raise ValueError(f'method is "exact" or "centre", not {method!r}.')
     found = _extract(surface, shapes, ["sum", "count"])
     out = np.full(len(shapes), np.nan)
     seen = found[found["count"] > 0]

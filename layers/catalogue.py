@@ -448,9 +448,8 @@ def _field_problems(layer, f, rows):
         bad = given.map(lambda v: not _is_text(v))
         word = "text"
     for i in given.index[bad.to_numpy(bool)]:
-        out.append(
-            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is not {word}: {_shown(values[i])}."
-        )
+        where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
+        out.append(f"{where}: {f.name} is not {word}: {_shown(values[i])}.")
     if f.allowed:
         allowed = [c.value for c in f.allowed]
         for i in given.index[~given.isin(allowed).to_numpy()]:
@@ -510,7 +509,8 @@ def _shapes(layer, rows, repair):
         repairs.append(f"{layer.name}: heights of {high.sum()} geometries were left out, the map is flat.")
     bad = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
     for i in bad.nonzero()[0] if repair else ():
-        where, reason = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})", shapely.is_valid_reason(shapes[i])
+        where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
+        reason = shapely.is_valid_reason(shapes[i])
         areas = shapely.get_dimensions(shapes[i]) == 2
         shapes[i] = shapely.make_valid(shapes[i], method="structure", keep_collapsed=not areas)
         if shapes[i].is_empty:
@@ -527,10 +527,11 @@ def _numbers(values):
 
 
 def _dates(values):
-    """Days of ISO texts, dates and times (the day as written, whatever the time zone); NaT where a value is none."""
+    """Days of ISO texts, dates and times (as written, whatever the time zone); NaT where a value is none."""
 
     def day(value):
-        if not isinstance(value, (date, np.datetime64)) and not (isinstance(value, str) and _ISO_DAY.match(value)):
+        text = isinstance(value, str) and _ISO_DAY.match(value)
+        if not text and not isinstance(value, date | np.datetime64):
             return pd.NaT
         try:
             time = pd.Timestamp(value)

@@ -58,10 +58,12 @@ def service_links(store, path):
         return None, []
     admin = store.snapshot("admin_units")
     wards = admin[admin["kind"].isin(WARD_KINDS)].set_index("code")
-    shares = population.share_of_units(population.read_surface(path), wards, areas)
+    # the areas of one plant may overlap: whoever lives there is served once
+    reach = areas[["plant", "geometry"]].dissolve("plant")
+    shares = population.share_of_units(population.read_surface(path), wards, reach)
     too_much = population.over_served(shares)
     factor = shares["unit"].map(1 / too_much).fillna(1.0)
-    shares = shares.assign(plant=shares["area"].map(areas["plant"]), share=shares["share"] * factor).dropna(subset="share")
+    shares = shares.assign(plant=shares["area"], share=shares["share"] * factor).dropna(subset="share")
     said = [f"The service areas over {u} overlap; they would serve {v:.0%} of it." for u, v in too_much.items()]
     links = coverage.links_from_service_areas(shares)
     first = areas.reset_index().drop_duplicates("plant").set_index("plant")

@@ -318,6 +318,7 @@ def treatment_plants():
     derived = _base(zones, "WW-").assign(
         name_vi="Trạm XLNT tập trung " + zones["name_vi"],
         name_en="Central WWTP of " + zones["name_en"],
+        confidence="medium",  # that it exists is said of the zone, not of the plant
         kind=zones["kind"],
         **_both("status", zones["has_central_wwtp"]),
         note_en="Known only from what is said of its zone; shown at the zone's label point.",

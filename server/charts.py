@@ -40,7 +40,8 @@ def ledger_bar_svg(parts, *, title, desc="", height=28):
             continue
         width = 100 * value / total
         pieces.append(
-            f'<rect x="{x:.3f}%" width="{width:.3f}%" height="{height}" fill="{part_fill(part)}" data-part="{part}"/>'
+            f'<rect x="{x:.3f}%" width="{width:.3f}%" height="{height}" fill="{part_fill(part)}" '
+            f'data-part="{part}"/>'
         )
         if x > 0:
             pieces.append(f'<rect x="{x:.3f}%" width="1.5" height="{height}" fill="#fff"/>')
@@ -180,7 +181,8 @@ def flow_diagram(nodes, links, *, title, desc="", narrow=False):
     for link in flowing:
         source, target = kept[link["source"]], kept[link["target"]]
         part = link.get("part") or target.part
-        hint = f"{_flat(source.label)} → {_flat(target.label)}: {link.get('shown', _n(link['value']))}"
+        hint = f"{_flat(source.label)} → {_flat(target.label)}"
+        hint += f": {link['shown']}" if link.get("shown") else ""
         bands.append(
             _ribbon(xs[source.column] + bar, starts[id(link)], xs[target.column], target.in_y,
                     max(0.6, link["value"] * scale), part_fill(part) if part else "#9fb3b1",
@@ -209,6 +211,25 @@ def flow_diagram(nodes, links, *, title, desc="", narrow=False):
         f"<title>{escape(str(title))}</title>{f'<desc>{escape(str(desc))}</desc>' if desc else ''}"
         f"{''.join(bands)}{''.join(bars)}<g>{''.join(labels)}</g></svg>"
     )
+
+
+def merged_plants(nodes, links, label, *, keep=2):
+    """The same flows with all plants as one, where there are more than `keep`: for a narrow picture."""
+    plants = {node["id"] for node in nodes if node["column"] == "plant"}
+    if len(plants) <= keep:
+        return nodes, links
+    one = {"id": "plants", "label": label, "column": "plant"}
+    sums = {}
+    for link in links:
+        ends = ("plants" if link[end] in plants else link[end] for end in ("source", "target"))
+        key = (*ends, link.get("part"))
+        sums[key] = sums.get(key, 0.0) + link["value"]
+    joined = [
+        {"source": s, "target": t, "part": part, "value": v, "shown": ""} for (s, t, part), v in sums.items()
+    ]
+    order = {"producer": 0, "plant": 1, "outcome": 2}
+    kept = [node for node in nodes if node["id"] not in plants]
+    return sorted([*kept, one], key=lambda node: order[node["column"]]), joined
 
 
 def _flat(label):

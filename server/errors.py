@@ -35,7 +35,7 @@ PAGES = {
 
 
 class Refused(BadRequest):
-    """A setting or field that cannot be used; `sentence`, in the reader's language, is shown to the person."""
+    """A setting or field that cannot be used; `sentence`, in the reader's language, is shown to them."""
 
     def __init__(self, sentence):
         super().__init__(str(sentence))

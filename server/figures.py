@@ -29,7 +29,7 @@ WASTE_WATER_KEYS = (
     "parks_and_clusters_central_wwtp",
     "parks_central_wwtp",
 )
-_KEEP = 64
+_KEEP, _TRIES = 64, 5
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,31 @@ class Figures:
         return str(self.store.data_version()[0])
 
     def kept(self, name, make, *args):
-        """make(*args), computed once per data version and arguments."""
-        key = (name, self.version(), *args)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        value = make(*args)
-        with self._lock:
-            self._kept[key] = value
-            while len(self._kept) > _KEEP:
-                self._kept.popitem(last=False)
-        return value
+        """make(*args), computed once per data version and arguments.
+
+        What was made while somebody wrote may mix two versions; it is made again, and not kept if
+        the writing goes on.
+        """
+        for _ in range(_TRIES):
+            version = self.version()
+            key = (name, version, *args)
+            with self._lock:
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    return self._kept[key]
+            try:
+                value = make(*args)
+            except (KeyError, ValueError):
+                if self.version() == version:
+                    raise
+                continue
+            if self.version() == version:
+                with self._lock:
+                    self._kept[key] = value
+                    while len(self._kept) > _KEEP:
+                        self._kept.popitem(last=False)
+                return value
+        return make(*args)
 
     # --- the ledger ---
 
@@ -208,6 +221,8 @@ class Figures:
         """A Coverage view. by: ward, district, city or zone; as_of: date; with_building: see geo.coverage.ledger."""
         if by not in LEVELS:
             raise ValueError(f"'{by}' is not one of {', '.join(LEVELS)}.")
+        if as_of is None:
+            raise ValueError("A coverage view is of one date; say which.")
         return self.kept("coverage", self._coverage, by, as_of, with_building)
 
     def _coverage(self, by, as_of, with_building):
@@ -260,8 +275,10 @@ class Figures:
         table = pd.DataFrame({"all": people} | {f"treated_{s}": people * share[s] for s in SCENARIOS})
         for name, parts in (("not_treated", KNOWN_GAP), ("unknown", ("unknown",))):
             table[name] = people * units.share(parts)["likely"]
-        members = self.members(by).set_index("unit").reindex(result.units)
-        table = table.mul(members["share"], axis=0).dropna(how="all")
+        members = self.members(by)
+        members = members[members["unit"].isin(result.units)]
+        table = table.reindex(members["unit"]).set_axis(members.index).mul(members["share"], axis=0)
+        table = table.dropna(how="all")
         sums = table.groupby(members["group"]).sum()
         return {group: row.to_dict() for group, row in sums.iterrows()}
 

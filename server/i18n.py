@@ -234,10 +234,18 @@ def update(language_code="vi"):
     with path.open("rb") as file:
         old = read_po(file, locale=language_code)
     fresh = Catalog(
-        locale=language_code, project="Cảng Xanh", header_comment=old.header_comment, charset="utf-8",
-        creation_date=old.creation_date, revision_date=old.revision_date, last_translator=old.last_translator,
-        language_team=old.language_team, fuzzy=False,
-    )  # fmt: skip
+        locale=language_code,
+        project="Cảng Xanh",
+        version="1",
+        msgid_bugs_address="-",
+        last_translator="Cảng Xanh",
+        language_team=LANGUAGES[language_code],
+        header_comment=old.header_comment,
+        creation_date=old.creation_date,
+        revision_date=old.creation_date,
+        charset="utf-8",
+        fuzzy=False,
+    )
     for file, _line, message in messages():
         kept = old.get(message if isinstance(message, str) else message[0])
         fresh.add(message, kept.string if kept else "", locations=[(str(file.relative_to(ROOT)), 0)])

@@ -48,6 +48,7 @@ def _pattern(part):
 _RING = '<circle cx="10" cy="10" r="7.5" fill="{fill}" stroke="{line}" stroke-width="2"/>'
 _DISC = '<circle cx="10" cy="10" r="8.5" fill="{fill}"/>'
 _INK = 'fill="none" stroke="{ink}" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
+_DROP = "M10 4.4c2.3 3 3.8 4.8 3.8 6.9a3.8 3.8 0 0 1-7.6 0c0-2.1 1.5-3.9 3.8-6.9Z"
 _BOX = '<rect x="2" y="2" width="16" height="16" rx="3" fill="{fill}" stroke="{line}" stroke-width="2"/>'
 _DIAMOND = '<path d="M10 1.2L18.8 10 10 18.8 1.2 10Z" fill="{fill}" stroke="{line}" stroke-width="1.8"/>'
 
@@ -63,7 +64,8 @@ SIGNS = {
         _RING, f'<path d="M7.8 8.2a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .8-1 1.5" {_INK}/>'
         '<circle cx="10" cy="14" r="1.1" fill="{ink}"/>', line="#8a5a00", ink="#8a5a00"),
     "stage-confirmed": _sign(
-        '<path d="M10 1.5L19 17.5H1Z" fill="{fill}" stroke="{fill}" stroke-width="1.5" stroke-linejoin="round"/>',
+        '<path d="M10 1.5L19 17.5H1Z" fill="{fill}" stroke="{fill}" stroke-width="1.5" '
+        'stroke-linejoin="round"/>',
         f'<path d="M10 7V11.6" {_INK}/><circle cx="10" cy="14.6" r="1.2" fill="{{ink}}"/>', fill="#b3261e"),
     "stage-contained": _sign(
         _BOX, '<circle cx="10" cy="10" r="3.4" fill="{ink}"/>', line="#c4501b", ink="#c4501b"),
@@ -83,18 +85,20 @@ SIGNS = {
         '<circle cx="10" cy="10" r="7.8" fill="url(#part-unknown)" stroke="{line}" stroke-width="1.6" '
         'stroke-dasharray="3 2"/>', line=_GREY),
     "state-operating": _sign(
-        _BOX, '<path d="M10 4.4c2.3 3 3.8 4.8 3.8 6.9a3.8 3.8 0 0 1-7.6 0c0-2.1 1.5-3.9 3.8-6.9Z" fill="{ink}"/>',
+        _BOX, f'<path d="{_DROP}" fill="{{ink}}"/>',
         fill="#0b5c56", line="#0b5c56"),
     "state-trial": _sign(
-        _BOX, '<path d="M10 4.4c2.3 3 3.8 4.8 3.8 6.9a3.8 3.8 0 0 1-7.6 0c0-2.1 1.5-3.9 3.8-6.9Z" '
-        'fill="none" stroke="{ink}" stroke-width="1.6"/>', line="#0b5c56", ink="#0b5c56"),
+        _BOX, f'<path d="{_DROP}" fill="none" stroke="{{ink}}" stroke-width="1.6"/>',
+        line="#0b5c56", ink="#0b5c56"),
     "state-building": _sign(
         '<rect x="2" y="2" width="16" height="16" rx="3" fill="#fff" stroke="{line}" stroke-width="2" '
-        'stroke-dasharray="4 2"/>', f'<path d="M6 14h8M10 14V6M7 9l3-3 3 3" {_INK}/>', line="#8a5a00", ink="#8a5a00"),
+        'stroke-dasharray="4 2"/>', f'<path d="M6 14h8M10 14V6M7 9l3-3 3 3" {_INK}/>',
+        line="#8a5a00", ink="#8a5a00"),
     "state-planned": _sign(
         '<rect x="2" y="2" width="16" height="16" rx="3" fill="#fff" stroke="{line}" stroke-width="1.6" '
         'stroke-dasharray="2 2.4"/>', line=_GREY),
-    "state-idle": _sign(_BOX, f'<path d="M6.5 6.5l7 7M13.5 6.5l-7 7" {_INK}/>', fill="#7a2a10", line="#7a2a10"),
+    "state-idle": _sign(
+        _BOX, f'<path d="M6.5 6.5l7 7M13.5 6.5l-7 7" {_INK}/>', fill="#7a2a10", line="#7a2a10"),
     "state-closed": _sign(_BOX, f'<path d="M6.5 6.5l7 7M13.5 6.5l-7 7" {_INK}/>', line=_GREY, ink=_GREY),
     "state-unknown": _sign(
         '<rect x="2.2" y="2.2" width="15.6" height="15.6" rx="3" fill="url(#part-unknown)" stroke="{line}" '
@@ -106,7 +110,8 @@ SIGNS = {
         '<rect x="3" y="3" width="14" height="14" fill="{fill}" stroke="{line}" stroke-width="2"/>',
         f'<path d="M6.5 13.5v-4l3 2v-2l3 2v-3.5" {_INK}/>', fill="#fff", line="#3d4f4d", ink="#3d4f4d"),
     "kind-village": _sign(
-        '<path d="M10 2.2L18 9v8.6H2V9Z" fill="{fill}" stroke="{line}" stroke-width="2" stroke-linejoin="round"/>',
+        '<path d="M10 2.2L18 9v8.6H2V9Z" fill="{fill}" stroke="{line}" stroke-width="2" '
+        'stroke-linejoin="round"/>',
         line="#8a5a00"),
     "kind-waste": _sign(
         '<path d="M10 1.8l7.4 5.4-2.8 8.8H5.4L2.6 7.2Z" fill="{fill}" stroke="{line}" stroke-width="2"/>',
@@ -114,7 +119,8 @@ SIGNS = {
 }  # fmt: skip
 MAP_SIGNS = {"in_zone": "kind-zone", "industrial_park": "kind-zone", "industrial_cluster": "kind-zone",
              "economic_zone": "kind-zone", "port": "kind-port", "craft_village": "kind-village",
-             "solid_waste": "kind-waste", "medical_waste": "kind-waste", "hazardous_waste": "kind-waste"}  # fmt: skip
+             "solid_waste": "kind-waste", "medical_waste": "kind-waste",
+             "hazardous_waste": "kind-waste"}  # fmt: skip
 
 
 def sign_for(family, code):

@@ -19,21 +19,43 @@ SQUARE = box(106.6, 20.8, 106.7, 20.9)
 
 def norms(n=1, **changes):
     """Rows that the table of norms takes."""
-    row = {"code": [f"n{i}" for i in range(n)], "norm_vi": "Định mức", "norm_en": "Norm", "value_low": 1,
-           "value_likely": 2, "value_high": 3, "unit": "m³", "reference": "QCVN", "source": "a book",
-           "confidence": "high"}  # fmt: skip
+    row = {
+        "code": [f"n{i}" for i in range(n)],
+        "norm_vi": "Định mức",
+        "norm_en": "Norm",
+        "value_low": 1,
+        "value_likely": 2,
+        "value_high": 3,
+        "unit": "m³",
+        "reference": "QCVN",
+        "source": "a book",
+        "confidence": "high",
+    }
     return pd.DataFrame(row | changes)
 
 
 def zones(geometries, *, crs="EPSG:4326", **changes):
-    row = {"code": [f"Z{i}" for i in range(len(geometries))], "name_vi": "Khu", "kind": "industrial_park",
-           "state": "operating", "geometry_quality": "digitised", "source": "a plan", "confidence": "high"}  # fmt: skip
+    row = {
+        "code": [f"Z{i}" for i in range(len(geometries))],
+        "name_vi": "Khu",
+        "kind": "industrial_park",
+        "state": "operating",
+        "geometry_quality": "digitised",
+        "source": "a plan",
+        "confidence": "high",
+    }
     return gpd.GeoDataFrame(row | changes, geometry=list(geometries), crs=crs)
 
 
 def areas(geometries, **changes):
-    row = {"code": [f"A{i}" for i in range(len(geometries))], "name_vi": "Vùng", "plant": "WW01",
-           "geometry_quality": "digitised", "source": "a plan", "confidence": "high"}  # fmt: skip
+    row = {
+        "code": [f"A{i}" for i in range(len(geometries))],
+        "name_vi": "Vùng",
+        "plant": "WW01",
+        "geometry_quality": "digitised",
+        "source": "a plan",
+        "confidence": "high",
+    }
     return gpd.GeoDataFrame(row | changes, geometry=list(geometries), crs="EPSG:4326")
 
 
@@ -70,7 +92,12 @@ def test_labels_and_codes_speak_both_languages(layer):
 def test_every_layer_knows_where_it_comes_from(layer):
     wanted = {"source", "source_date", "confidence", "geometry_quality", "valid_from", "valid_to"}
     assert wanted <= set(layer.by_name)
-    assert {f.name for f in layer.fields if f.required} >= {"code", "source", "confidence", "geometry_quality"}
+    assert {f.name for f in layer.fields if f.required} >= {
+        "code",
+        "source",
+        "confidence",
+        "geometry_quality",
+    }
     assert layer.geometry in ("Point", "Polygon", "Geometry")
 
 
@@ -113,8 +140,14 @@ def test_the_frame_that_is_checked_is_not_changed():
 
 
 def test_all_problems_come_together_with_row_and_key():
-    frame = norms(4, code=["a", "b", "c", "a"], value_low=[1, "many", None, 2], confidence=["high", "sure", "low", "low"],
-                  colour="red", shape="round")  # fmt: skip
+    frame = norms(
+        4,
+        code=["a", "b", "c", "a"],
+        value_low=[1, "many", None, 2],
+        confidence=["high", "sure", "low", "low"],
+        colour="red",
+        shape="round",
+    )
     assert problems_of("norms", frame) == [
         "norms: the column 'colour' is not in the catalogue.",
         "norms: the column 'shape' is not in the catalogue.",
@@ -140,7 +173,9 @@ def test_a_figure_without_a_source_is_refused(blank):
 
 def test_a_missing_column_is_a_missing_value():
     assert problems_of("norms", norms().drop(columns="source")) == ["norms row 1 (n0): source is missing."]
-    assert check(ALL["norms"], norms().assign(note_vi="x").drop(columns="note_vi")).rows["note_vi"].tolist() == [None]
+    assert check(ALL["norms"], norms().assign(note_vi="x").drop(columns="note_vi")).rows[
+        "note_vi"
+    ].tolist() == [None]
 
 
 def test_rows_are_counted_by_place_not_by_label():
@@ -148,7 +183,9 @@ def test_rows_are_counted_by_place_not_by_label():
     assert problems_of("norms", frame)[0].startswith("norms row 3 (n2)")
 
 
-@pytest.mark.parametrize("value", ["1,5", "1.000,5", "ten", "0x10", "inf", float("inf"), "1e999", [1, 2], "12 m³"])
+@pytest.mark.parametrize(
+    "value", ["1,5", "1.000,5", "ten", "0x10", "inf", float("inf"), "1e999", [1, 2], "12 m³"]
+)
 def test_bad_numbers(value):
     found = problems_of("norms", norms(value_low=pd.Series([value], dtype=object)))
     assert len(found) == 1 and found[0].startswith("norms row 1 (n0): value_low is not a number: ")
@@ -160,7 +197,9 @@ def test_bad_whole_numbers(value):
     assert len(found) == 1 and "established_year is not a whole number" in found[0]
 
 
-@pytest.mark.parametrize("value", ["01/02/2020", "2020-13-01", "2020-02-30", "2020", "2020-01", 2020, "soon", "20200101"])
+@pytest.mark.parametrize(
+    "value", ["01/02/2020", "2020-13-01", "2020-02-30", "2020", "2020-01", 2020, "soon", "20200101"]
+)
 def test_bad_dates(value):
     frame = states(valid_from=pd.Series([value], dtype=object))
     assert problems_of("plant_states", frame) == [
@@ -187,7 +226,9 @@ def test_a_date_is_the_day_that_was_written(value):
 
 def test_dates_far_away_are_kept():
     rows = check(ALL["plant_states"], states(valid_from=["0001-01-01"], valid_to=["9999-12-31"])).rows
-    assert str(rows["valid_from"][0].date()) == "0001-01-01" and str(rows["valid_to"][0].date()) == "9999-12-31"
+    assert (
+        str(rows["valid_from"][0].date()) == "0001-01-01" and str(rows["valid_to"][0].date()) == "9999-12-31"
+    )
 
 
 @pytest.mark.parametrize("value", [5, 1.5, True, date(2020, 1, 1), "\ud800"])
@@ -230,7 +271,9 @@ def test_the_kind_of_geometry_is_checked():
         "service_areas row 3 (A2): an area is expected, this is a Point.",
     ]
     stations = areas([SQUARE]).drop(columns="plant")
-    assert problems_of("stations", stations) == ["stations row 1 (A0): a point is expected, this is a Polygon."]
+    assert problems_of("stations", stations) == [
+        "stations row 1 (A0): a point is expected, this is a Polygon."
+    ]
     assert len(check(ALL["industrial_zones"], zones([SQUARE, bent, Point(106, 20), None])).rows) == 4
 
 
@@ -279,10 +322,18 @@ def test_heights_are_left_out_and_reported():
 # --- whatever comes ---
 
 anything = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.dates(), st.datetimes(),
-    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=1), st.integers(), max_size=1),
-    st.binary(max_size=3), st.sampled_from(["high", "operating", "2020-01-01", "1", pd.NaT, pd.NA]),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.dates(),
+    st.datetimes(),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=1), st.integers(), max_size=1),
+    st.binary(max_size=3),
+    st.sampled_from(["high", "operating", "2020-01-01", "1", pd.NaT, pd.NA]),
+)
 
 
 @settings(max_examples=60)
@@ -290,8 +341,9 @@ anything = st.one_of(
 def test_whatever_comes_is_taken_whole_or_refused_in_words(data):
     n = data.draw(st.integers(0, 3))
     columns = data.draw(st.lists(st.sampled_from([f.name for f in ALL["plant_states"].fields]), unique=True))
-    frame = pd.DataFrame({c: pd.Series(data.draw(st.lists(anything, min_size=n, max_size=n)), dtype=object)
-                          for c in columns})  # fmt: skip
+    frame = pd.DataFrame(
+        {c: pd.Series(data.draw(st.lists(anything, min_size=n, max_size=n)), dtype=object) for c in columns}
+    )
     try:
         done = check(ALL["plant_states"], frame)
     except LayerError as e:

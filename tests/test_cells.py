@@ -247,7 +247,7 @@ def city():
 
 
 def test_city_meets_official_areas_where_land_allows(city):
-    units, ground, cells = city
+    units, _, cells = city
     assert len(cells) == 114
     assert abs(cells.area_km2 / cells.target_km2 - 1).max() < 1e-5
     off = abs(cells.area_km2 / units.area_km2 - 1) > 0.01

@@ -13,7 +13,8 @@ from server.app import Assets, create_app, data_response
 from server.security import public
 from server.settings import Settings
 
-PAGE = """{% extends "base.html" %}{% set title = "T" %}{% block content %}<p>{{ 1234.5|number }} {{ none|number }}</p>
+PAGE = """{% extends "base.html" %}{% set title = "T" %}{% block content %}
+<p>{{ 1234.5|number }} {{ none|number }}</p>
 {{ "x" * 2000 }}<script nonce="{{ nonce }}">1</script>{% endblock %}"""
 
 
@@ -74,7 +75,7 @@ def client(app):
 
 def policy(response):
     return dict(
-        (part.strip().split(" ", 1) + [""])[:2]
+        [*part.strip().split(" ", 1), ""][:2]
         for part in response.headers["Content-Security-Policy"].split(";")
     )
 

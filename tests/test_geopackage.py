@@ -22,16 +22,28 @@ from layers.geopackage import decode, encode
 
 HOLED = Polygon([(0, 0), (9, 0), (9, 9), (0, 9)], [[(1, 1), (2, 1), (2, 2), (1, 2)]])
 SHAPES = [
-    Point(106.7, 20.8), Point(-180, -90), LineString([(0, 0), (1, 2), (3, -1)]), box(1, 2, 3, 4), HOLED,
-    MultiPolygon([box(0, 0, 1, 1), HOLED]), MultiPoint([(1, 2), (3, 4)]),
+    Point(106.7, 20.8),
+    Point(-180, -90),
+    LineString([(0, 0), (1, 2), (3, -1)]),
+    box(1, 2, 3, 4),
+    HOLED,
+    MultiPolygon([box(0, 0, 1, 1), HOLED]),
+    MultiPoint([(1, 2), (3, 4)]),
     shapely.GeometryCollection([Point(1, 1), box(0, 0, 1, 2)]),
-]  # fmt: skip
+]
 EMPTY = [Point(), Polygon(), MultiPolygon(), shapely.GeometryCollection()]
 
 
 def zones(geometries, **changes):
-    row = {"code": [f"Z{i}" for i in range(len(geometries))], "name_vi": "Khu", "kind": "industrial_park",
-           "state": "operating", "geometry_quality": "digitised", "source": "a plan", "confidence": "high"}  # fmt: skip
+    row = {
+        "code": [f"Z{i}" for i in range(len(geometries))],
+        "name_vi": "Khu",
+        "kind": "industrial_park",
+        "state": "operating",
+        "geometry_quality": "digitised",
+        "source": "a plan",
+        "confidence": "high",
+    }
     return check(ALL["industrial_zones"], gpd.GeoDataFrame(row | changes, geometry=geometries, crs=4326))
 
 
@@ -80,10 +92,17 @@ def foreign(geom, *, big=False, envelope=0, empty=False):
     """A blob as other programs write it: either byte order, envelope kind 0 to 4."""
     order = ">" if big else "<"
     x0, y0, x1, y1 = geom.bounds
-    body = {0: (), 1: (x0, x1, y0, y1), 2: (x0, x1, y0, y1, 5, 6), 3: (x0, x1, y0, y1, 7, 8),
-            4: (x0, x1, y0, y1, 5, 6, 7, 8)}[envelope]  # fmt: skip
+    body = {
+        0: (),
+        1: (x0, x1, y0, y1),
+        2: (x0, x1, y0, y1, 5, 6),
+        3: (x0, x1, y0, y1, 7, 8),
+        4: (x0, x1, y0, y1, 5, 6, 7, 8),
+    }[envelope]
     flags = (0 if big else 1) | envelope << 1 | empty << 4
-    head = b"GP\0" + bytes([flags]) + struct.pack(order + "i", 4326) + struct.pack(f"{order}{len(body)}d", *body)
+    head = (
+        b"GP\0" + bytes([flags]) + struct.pack(order + "i", 4326) + struct.pack(f"{order}{len(body)}d", *body)
+    )
     return head + shapely.to_wkb(geom, byte_order=0 if big else 1)
 
 
@@ -113,7 +132,8 @@ def test_the_bounds_a_trigger_sees_are_the_bounds(corners):
 def test_blobs_that_pyogrio_writes_are_read(ask, tmp_path):
     code = """
 import geopandas as gpd, shapely
-frame = gpd.GeoDataFrame({"n": [1, 2, 3]}, geometry=[shapely.Point(106.7, 20.8), shapely.Point(1, 2, 3), None], crs=4326)
+points = [shapely.Point(106.7, 20.8), shapely.Point(1, 2, 3), None]
+frame = gpd.GeoDataFrame({"n": [1, 2, 3]}, geometry=points, crs=4326)
 frame.to_file(args[0], driver="GPKG", layer="points")
 say("written")
 """
@@ -134,7 +154,9 @@ shapes = st.one_of(
     st.none(),
     st.sampled_from(EMPTY[:2]),
     st.builds(Point, st.integers(-180, 180), st.integers(-90, 90)),
-    st.builds(lambda x, y, w: box(x, y, x + w, y + w), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 5)),
+    st.builds(
+        lambda x, y, w: box(x, y, x + w, y + w), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 5)
+    ),
 )
 steps = st.lists(
     st.one_of(
@@ -225,8 +247,12 @@ def test_application_id_version_and_integrity(starter_store):
 
 def test_contents_name_every_layer_with_its_extent(starter_facts, starter_store):
     with closing(sqlite3.connect(starter_store / "cangxanh.gpkg")) as con:
-        rows = {r[0]: r[1:] for r in con.execute(
-            "SELECT table_name, data_type, srs_id, min_x, min_y, max_x, max_y FROM gpkg_contents")}  # fmt: skip
+        rows = {
+            r[0]: r[1:]
+            for r in con.execute(
+                "SELECT table_name, data_type, srs_id, min_x, min_y, max_x, max_y FROM gpkg_contents"
+            )
+        }
         kinds = dict(con.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns"))
         trees = {r[0] for r in con.execute("SELECT table_name FROM gpkg_extensions")}
     assert set(rows) == set(ALL) and set(kinds) == trees == set(LAYERS)
@@ -241,7 +267,12 @@ def test_contents_name_every_layer_with_its_extent(starter_facts, starter_store)
             assert extent == [None] * 4
         else:  # the tree keeps 32-bit floats, rounded outwards
             assert np.abs(np.array(extent) - real).max() < 2e-5
-            assert extent[0] <= real[0] and extent[1] <= real[1] and extent[2] >= real[2] and extent[3] >= real[3]
+            assert (
+                extent[0] <= real[0]
+                and extent[1] <= real[1]
+                and extent[2] >= real[2]
+                and extent[3] >= real[3]
+            )
 
 
 def test_declared_geometry_types_hold(starter_store):
@@ -281,7 +312,9 @@ def test_gdal_in_another_process_sees_every_layer(ask, starter_facts):
         if layer.geometry:
             assert its["crs"] == "EPSG:4326"
             assert its["placed"] == int((~shapely.is_missing(here.geometry.to_numpy())).sum())
-            near = starter_facts.within(name, *BOX).geometry.intersects(box(*BOX))  # GDAL looks at the shapes too
+            near = starter_facts.within(name, *BOX).geometry.intersects(
+                box(*BOX)
+            )  # GDAL looks at the shapes too
             assert its["near"] == near.sum() == here.geometry.intersects(box(*BOX)).sum(), name
 
 

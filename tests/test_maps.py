@@ -35,12 +35,14 @@ SQUARE = {
 
 def unit(code="U1", name="Lê Chân", **more):
     return {"code": code, "name": name, "lon": 106.6, "lat": 20.85, "kind": "ward", "not_treated": 900,
-            "unknown": 300, "treated": 100, "lines": [["m³", "1.200"]], "url": f"/coverage/{code}"} | more  # fmt: skip
+            "unknown": 300, "treated": 100, "lines": [["m³", "1.200"]], "url": f"/{code}"} | more  # fmt: skip
 
 
 def layers(name="Lê Chân", count=1):
     cells = {"type": "FeatureCollection",
-             "features": [{"type": "Feature", "properties": {"code": "U1", "name": name}, "geometry": SQUARE}]}  # fmt: skip
+             "features": [{"type": "Feature", "geometry": SQUARE,
+                           "properties": {"code": "U1", "name": name}}],
+    }  # fmt: skip
     return [
         maps.Ground(
             land=SQUARE, cells=cells, labels=({"name": name, "lon": 106.5, "lat": 20.8, "kind": "place"},)
@@ -102,7 +104,8 @@ def test_tiles_only_when_set(tmp_path):
 
 
 def test_counts_and_far_places():
-    parts = maps.map_page([maps.SymbolLayer("gap", "Gap", (unit(), unit("U2", "Bạch Long Vĩ", lat=20.13, lon=107.72)))],
+    island = unit("U2", "Bạch Long Vĩ", lat=20.13, lon=107.72)
+    parts = maps.map_page([maps.SymbolLayer("gap", "Gap", (unit(), island))],
                           bounds=BOUNDS)  # fmt: skip
     assert parts.layers == (("gap", "Gap", True, 2),)
     assert parts.far == (("Bạch Long Vĩ", 20.13, 107.72),)
@@ -164,10 +167,26 @@ def test_flow_diagram_labels_never_meet():
     assert charts.flow_diagram(nodes, [], title="t") == ""
 
 
-PAGE = """{% extends "base.html" %}{% from "_map.html" import map_head, map_box, gap_key, map_scripts with context %}
+def test_merged_plants_keep_every_flow():
+    nodes = [{"id": "a", "label": "A", "column": "producer"}, {"id": "x", "label": "X", "column": "outcome"}]
+    nodes += [{"id": f"p{i}", "label": "P", "column": "plant"} for i in range(4)]
+    links = [{"source": "a", "target": f"p{i}", "value": i} for i in range(4)]
+    links += [{"source": f"p{i}", "target": "x", "value": i} for i in range(4)]
+    few_nodes, few_links = charts.merged_plants(nodes, links, "Plants")
+    assert [n["id"] for n in few_nodes] == ["a", "plants", "x"]
+    assert [(v["source"], v["target"], v["value"]) for v in few_links] == [
+        ("a", "plants", 6),
+        ("plants", "x", 6),
+    ]
+    assert charts.merged_plants(nodes[:3], links[:1], "Plants")[0] == nodes[:3]
+
+
+PAGE = """{% extends "base.html" %}
+{% from "_map.html" import map_head, map_box, gap_key, map_scripts with context %}
 {% set scripts = ["site.js", "map.js", "map-signs.js"] %}{% block head %}{{ map_head(map) }}{% endblock %}
 {% block content %}{% call map_box(map, "t") %}{{ gap_key([(500, "500"), (5000, "5.000")]) }}{% endcall %}
-<table><tbody>{% for c in codes %}<tr data-code="{{ c }}"><td>{{ c }}</td></tr>{% endfor %}</tbody></table>{% endblock %}
+<table><tbody>{% for c in codes %}<tr data-code="{{ c }}"><td>{{ c }}</td></tr>{% endfor %}</tbody></table>
+{% endblock %}
 {% block scripts %}{{ map_scripts(map) }}{% endblock %}"""
 
 
@@ -227,7 +246,7 @@ def test_map_page_in_a_browser(tmp_path, width):
         page.locator("[data-layer=gap]").check()
         page.locator("tr[data-code=U0]").click()
         assert "is-selected" in page.locator("tr[data-code=U0]").get_attribute("class")
-        assert page.locator(".map-card-more").get_attribute("href") == "/coverage/U0"
+        assert page.locator(".map-card-more").get_attribute("href") == "/U0"
         page.locator("[data-map-do=full]").click()
         page.keyboard.press("Escape")
         assert "is-full" not in page.locator("#map").get_attribute("class")

@@ -73,7 +73,10 @@ def test_cells_have_no_gap_and_no_overlap(wards, land):
 def test_areas_are_within_one_percent_where_the_land_allows(wards, land):
     facts = pd.DataFrame(table("wards")).set_index("code")
     points = gpd.GeoDataFrame(
-        {"area_km2": facts["area_km2"].astype(float), "dry_area_km2": facts["area_km2_computed"].astype(float)},
+        {
+            "area_km2": facts["area_km2"].astype(float),
+            "dry_area_km2": facts["area_km2_computed"].astype(float),
+        },
         geometry=gpd.points_from_xy(facts["centre_lon"].astype(float), facts["centre_lat"].astype(float)),
         crs="EPSG:4326",
     ).to_crs(METRIC)
@@ -86,7 +89,9 @@ def test_areas_are_within_one_percent_where_the_land_allows(wards, land):
     # Cát Hải and Bạch Long Vĩ count tidal land and islets that the coarse outline does not show
     assert set(made.index[~met]) == {"11914", "11948"}
     assert (area[~met] < wards["area_km2"][~met]).all()
-    inside = shapely.intersects(wards.geometry.to_numpy(), shapely.points(wards["centre_lon"], wards["centre_lat"]))
+    inside = shapely.intersects(
+        wards.geometry.to_numpy(), shapely.points(wards["centre_lon"], wards["centre_lat"])
+    )
     assert dict(zip(wards.index, inside, strict=True)) == made["contains_centre"].to_dict()
     assert list(wards.index[~inside]) == ["11329"]
 
@@ -127,14 +132,26 @@ def test_every_record_has_its_provenance(starter_facts, name):
 def test_the_number_of_rows_equals_the_facts(starter_facts):
     count = {name: len(starter_facts.snapshot(name)) for name in ALL}
     zones = table("industrial_zones")
-    own = [z for z in zones if z["has_central_wwtp"].startswith("yes") and z["id"] not in ("KCN01", "KCN05", "KCN07")]
+    own = [
+        z
+        for z in zones
+        if z["has_central_wwtp"].startswith("yes") and z["id"] not in ("KCN01", "KCN05", "KCN07")
+    ]
     assert count["admin_units"] == len(table("wards")) + len(table("districts")) + 1 + 3
     assert count["crosswalk"] == 2 * len(table("wards"))
     assert count["industrial_zones"] == len(zones) + 2  # and two craft villages of the hotspot table
     assert count["treatment_plants"] == len(table("wastewater_plants")) + len(own)
-    same = {"old_names": "old_names", "plant_states": "plant_states", "service_links": "service_links",
-            "waste_sites": "waste_sites", "port_areas": "ports", "hotspots": "hotspots", "stations": "stations",
-            "indicators": "indicators", "norms": "waste_water_norms"}  # fmt: skip
+    same = {
+        "old_names": "old_names",
+        "plant_states": "plant_states",
+        "service_links": "service_links",
+        "waste_sites": "waste_sites",
+        "port_areas": "ports",
+        "hotspots": "hotspots",
+        "stations": "stations",
+        "indicators": "indicators",
+        "norms": "waste_water_norms",
+    }
     for layer, facts in same.items():
         assert count[layer] == len(table(facts)), layer
     for layer in ("service_areas", "intakes", "receptors", "built_up", "protected_areas"):
@@ -142,14 +159,23 @@ def test_the_number_of_rows_equals_the_facts(starter_facts):
 
 
 def test_codes_of_the_facts_are_kept(starter_facts):
-    for layer, facts in {"hotspots": "hotspots", "stations": "stations", "waste_sites": "waste_sites",
-                         "port_areas": "ports"}.items():  # fmt: skip
+    for layer, facts in {
+        "hotspots": "hotspots",
+        "stations": "stations",
+        "waste_sites": "waste_sites",
+        "port_areas": "ports",
+    }.items():
         assert starter_facts.snapshot(layer)["code"].tolist() == [r["id"] for r in table(facts)]
 
 
 def test_facts_of_low_confidence_are_in_and_marked(starter_facts):
-    for layer, facts in {"industrial_zones": "industrial_zones", "waste_sites": "waste_sites", "port_areas": "ports",
-                         "treatment_plants": "wastewater_plants", "hotspots": "hotspots"}.items():  # fmt: skip
+    for layer, facts in {
+        "industrial_zones": "industrial_zones",
+        "waste_sites": "waste_sites",
+        "port_areas": "ports",
+        "treatment_plants": "wastewater_plants",
+        "hotspots": "hotspots",
+    }.items():
         told = {r["id"]: r["confidence"] for r in table(facts)}
         kept = starter_facts.snapshot(layer).set_index("code")["confidence"]
         assert kept.reindex(told).to_dict() == told
@@ -202,8 +228,11 @@ def test_reading_of_zone_states():
 
 def test_links_name_units_and_plants_that_are_there(starter_facts, wards):
     links = starter_facts.snapshot("service_links")
-    units = {*wards.index, *starter_facts.snapshot("industrial_zones")["code"],
-             *starter_facts.snapshot("port_areas")["code"]}  # fmt: skip
+    units = {
+        *wards.index,
+        *starter_facts.snapshot("industrial_zones")["code"],
+        *starter_facts.snapshot("port_areas")["code"],
+    }
     plants = set(starter_facts.snapshot("treatment_plants")["code"])
     assert set(links["unit"]) <= units
     assert set(links["destination"]) <= plants | {"on_site_only", "not_connected"}
@@ -211,7 +240,9 @@ def test_links_name_units_and_plants_that_are_there(starter_facts, wards):
     given = shares.dropna()
     assert shares.isna().all(axis=1).sum() + len(given) == len(shares)
     assert ((given >= 0) & (given <= 1)).all().all()
-    assert (given["share_low"] <= given["share_likely"]).all() and (given["share_likely"] <= given["share_high"]).all()
+    assert (given["share_low"] <= given["share_likely"]).all() and (
+        given["share_likely"] <= given["share_high"]
+    ).all()
 
 
 def test_states_name_plants_and_do_not_overlap(starter_facts):

@@ -121,6 +121,13 @@
       const button = box.querySelector("[data-map-do=full]");
       if (event.key === "Escape" && box.classList.contains("is-full")) full(map, button);
     });
+    const print = (on) => {
+      document.documentElement.classList.toggle("is-printing", on);
+      map.invalidateSize({ animate: false });
+      if (on) map.fitBounds(page.bounds, { animate: false });
+    };
+    window.addEventListener("beforeprint", () => print(true));
+    window.addEventListener("afterprint", () => print(false));
     for (const hidden of box.querySelectorAll("[data-needs-script]")) hidden.hidden = false;
   }
 
