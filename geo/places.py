@@ -11,6 +11,7 @@ def containing(places, areas):
     places, areas: GeoSeries in one CRS; a shape of places counts by a point inside it. Where areas
     overlap, the smallest one is taken. The index of places comes back.
 
+    >>> import geopandas as gpd
     >>> squares = gpd.GeoSeries([shapely.box(0, 0, 2, 2), shapely.box(2, 0, 4, 2)], ["a", "b"], crs=9210)
     >>> containing(gpd.GeoSeries([shapely.Point(3, 1), None], ["p", "q"], crs=9210), squares).tolist()
     ['b', None]

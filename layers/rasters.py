@@ -46,14 +46,14 @@ def take_population(store, source, path):
     return float(np.nansum(surface.values)), odd
 
 
-def service_links(store, path):
-    """Service links by overlay of the service areas with the population surface at `path`.
+def service_links(store, path, as_of):
+    """Service links at a date, by overlay of the service areas in force with the population surface at `path`.
 
     Returns (links as geo.coverage.links_from_service_areas gives them, sentences about areas that
     overlap so that a unit would be served more than whole; its shares are scaled back).
     """
     areas = store.snapshot("service_areas")
-    areas = areas[areas.geometry.notna()].set_index("code")
+    areas = coverage.in_force(areas[areas.geometry.notna()], as_of).set_index("code")
     if not len(areas):
         return None, []
     admin = store.snapshot("admin_units")

@@ -69,7 +69,7 @@ def admin_units():
         geometry=gpd.points_from_xy(rows["centre_lon"].astype(float), rows["centre_lat"].astype(float)),
         crs="EPSG:4326",
     ).set_axis(rows["code"], axis=0)
-    shapes = cells.schematic_cells(points.to_crs(METRIC), land.to_crs(METRIC)).to_crs("EPSG:4326")
+    shapes = cells.schematic_cells(points.to_crs(METRIC), land.to_crs(METRIC), second_sites=_cat_hai_island()).to_crs("EPSG:4326")
     wards = gpd.GeoDataFrame(
         {
             "code": rows["code"],
@@ -99,6 +99,16 @@ def admin_units():
     return pd.concat([wards, _districts(wards), _cities(wards)], ignore_index=True), _land_layer(land)
 
 
+def _cat_hai_island():
+    """Cát Hải (11914) has its point on Cát Bà; this is its other island, which the outline joins to the mainland.
+
+    22.5 km² is the land of the coarse outline east of 106.84° E.
+    """
+    return gpd.GeoDataFrame(
+        {"area_km2": [22.5]}, index=["11914"], geometry=gpd.points_from_xy([106.87], [20.815]), crs="EPSG:4326"
+    )
+
+
 def _districts(wards):
     names = _read("districts")
     rows = []
@@ -106,7 +116,7 @@ def _districts(wards):
         mine = wards[wards["district_old"] == d.code]
         rows.append(
             _unit(
-                mine, d.code, d.name_vi, d.name_en, "district", valid_to=MERGER, area_km2=d.area_km2, source=d.source,
+                mine, d.code, *_district_names(d), "district", valid_to=MERGER, area_km2=d.area_km2, source=d.source,
                 source_date=d.source_date, confidence=d.confidence, side="Hải Phòng", note=d.note,
             )
         )  # fmt: skip
@@ -119,6 +129,12 @@ def _districts(wards):
         )
     )  # fmt: skip
     return gpd.GeoDataFrame(rows, geometry="geometry", crs="EPSG:4326")
+
+
+def _district_names(d):
+    """Names with the kind of district of 2024, so that a ward of the same name is not taken for it."""
+    kind = d.type_2024.split(";")[0].strip()
+    return f"{kind.capitalize()} {d.name_vi}", f"{d.name_en} District"
 
 
 def _cities(wards):

@@ -6,7 +6,8 @@ A map never asks the store on its own for figures: it is given the rows that the
 from flask import url_for
 
 from layers import export
-from server import maps
+from layers.catalogue import STAGE
+from server import maps, words
 from server.figures import WARD_KINDS
 from server.i18n import gettext as _
 from server.i18n import language, m3, m3_range, number, percent_range, text
@@ -20,9 +21,14 @@ GAP_BREAKS = (0.2, 0.4, 0.6, 0.8)
 GAP_COLOURS = ("#fdf1e7", "#f8d5bb", "#efae86", "#dd7b4b", "#a8431a")
 
 
-def sizes(measure):
-    """Key of the symbol sizes: (value in symbol units, as written)."""
-    return [(v * SYMBOL_UNIT[measure], number(v, 0)) for v in SIZES[measure]]
+def sizes(measure, rows=()):
+    """Key of the symbol sizes: (value in symbol units, as written); with a larger circle where rows need one."""
+    values = list(SIZES[measure])
+    largest = max((r["shown_gap"] for r in rows), default=0)
+    if largest > 3 * values[-1]:
+        power = 10 ** (len(str(int(largest))) - 1)
+        values = [values[1], values[-1], largest // power * power]
+    return [(v * SYMBOL_UNIT[measure], number(v, 0)) for v in values]
 
 
 def ground(store):
@@ -169,3 +175,72 @@ def _collection(frame, names=False):
             if g is not None
         ],
     }
+
+
+# --- rows with what a map and a table need ---
+
+
+def shown_rows(view, measure):
+    """The rows of a view that say something in a measure, largest gap first, each with its address."""
+    rows = []
+    for r in view.rows:
+        split = gap_split(r, measure)
+        if split is None:
+            continue
+        gap = split["not_treated"] + split["unknown"]
+        rows.append(r | {"split": split, "shown_gap": gap, "url": unit_url(r["code"])})
+    return sorted(rows, key=lambda r: (-r["shown_gap"], r["code"]))
+
+
+def unit_url(code):
+    return url_for("coverage.unit", code=code) if code != "NONE" else None
+
+
+def placed(store):
+    """Where the symbol of each unit stands: (lon, lat) by code."""
+    admin = store.snapshot("admin_units")
+    out = {r.code: (r.centre_lon, r.centre_lat) for r in admin.itertuples()}
+    for layer in ("industrial_zones", "port_areas"):
+        rows = store.snapshot(layer)
+        for code, g in zip(rows["code"], rows.geometry, strict=True):
+            if g is not None and not g.is_empty:
+                at = g if g.geom_type == "Point" else g.representative_point()
+                out[code] = (at.x, at.y)
+    return out
+
+
+def hotspot_marks(rows):
+    """Map marks of hotspot rows; rows without a position have none."""
+    made = []
+    for r in rows:
+        lines = [
+            [_("Stage"), words.word("stage", r["stage"])],
+            [_("Medium"), ", ".join(words.word("medium", m) for m in r["media_list"])],
+            [_("Reported in"), r["report_year"] or "–"],
+        ]
+        made.append(sign_feature(r, r["stage"], lines, r["url"]))
+    return [m for m in made if m]
+
+
+def stage_counts(rows):
+    """Hotspots by stage, in the order of the stages; stages without any are left out."""
+    counts = {s: sum(r["stage"] == s for r in rows) for s in (c.value for c in STAGE)}
+    return [{"code": s, "count": n, "url": url_for("hotspots.overview", stage=s)} for s, n in counts.items() if n]
+
+
+def facility_layers(rows):
+    """Plants by state, everything else by kind."""
+    plants, others = [], []
+    for r in rows:
+        lines = [[_("Kind"), words.word("kind", r["group"])], [_("State"), words.word("state", r["state"])]]
+        if r["group"] == "wastewater_plant":
+            lines.append([_("Capacity, m³ a day"), number(r["capacity_m3"], 0)])
+            plants.append(sign_feature(r, r["state"], lines, r["url"]))
+        else:
+            if r["treatment"]:
+                lines.append([_("Central treatment"), words.word("treatment", r["treatment"])])
+            others.append(sign_feature(r, r["group"], lines, r["url"]))
+    return [
+        maps.facility_layer([f for f in others if f], _("Zones, waste sites, ports")),
+        maps.plant_layer([f for f in plants if f], _("Waste water plants")),
+    ]

@@ -9,6 +9,7 @@ from layers.catalogue import COMPLIANCE, LAYERS
 from server.figures import WARD_KINDS
 from server.i18n import gettext as _
 from server.i18n import language, number, text
+from server.search import fold
 
 _GEOD = pyproj.Geod(ellps="WGS84")
 NEAR_M = 5000
@@ -32,6 +33,13 @@ def source_of(row):
          "note": text(row, "note") if i == 0 else None}
         for i, (t, d) in enumerate(zip(titles, dates, strict=False))
     ]  # fmt: skip
+
+
+def matches(row, typed):
+    """Whether the typed text, without marks, stands in a row's code, names, old district or ward; blank always does."""
+    unit = row["unit"] or {}
+    parts = (row["code"], row["name_vi"], row["name_en"], row["district_old"], unit.get("name_vi"), unit.get("name_en"))
+    return fold(typed) in fold(" ".join(p for p in parts if p))
 
 
 def find(store, layer, code):
@@ -87,7 +95,7 @@ def unit_card(services, code, as_of, with_building=False):
         "members": _members(figures, code, by, as_of, with_building),
         "assumptions": _assumptions(services, code, made),
         "hotspots": _near(services, record),
-        "sources": _unit_sources(made, code, record),
+        "sources": _unit_sources(figures.links(as_of), code, record),
         "record": record,
         "by": by,
     }
@@ -120,7 +128,7 @@ def _status(row):
 
 def _plants_of(services, code, view):
     store = services.store
-    links = coverage.in_force(store.snapshot("service_links"), view.as_of)
+    links = services.figures.links(view.as_of)
     states = coverage.in_force(store.snapshot("plant_states"), view.as_of).set_index("plant")
     names = store.snapshot("treatment_plants").set_index("code")
     out = []
@@ -292,7 +300,7 @@ def _near(services, record, limit=5):
     ]  # fmt: skip
 
 
-def _unit_sources(made, code, record):
+def _unit_sources(links, code, record):
     out = source_of(record)
     if record.get("population_source_en"):
         out.insert(
@@ -300,7 +308,7 @@ def _unit_sources(made, code, record):
             {"title": text(record, "population_source"), "publisher": None, "date": None, "url": None,
              "confidence": record["population_confidence"], "geometry_quality": None, "note": _("Number of people")},
         )  # fmt: skip
-    for link in made.links[made.links["unit"] == code].to_dict("records"):
+    for link in links[links["unit"] == code].to_dict("records"):
         out += source_of(plain(link))
     return out
 
@@ -364,7 +372,7 @@ def facility_card(services, code, as_of):
     store = services.store
     names = {r["code"]: r for r in facilities(services, as_of)}
     units = services.figures.inputs().units
-    links = coverage.in_force(store.snapshot("service_links"), as_of)
+    links = services.figures.links(as_of)
     flows = services.figures.ledger(as_of).flows.set_index(["unit", "destination"])
     serves, served_by = [], []
     for link in links.to_dict("records"):

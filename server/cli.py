@@ -3,12 +3,13 @@
 import argparse
 import json
 import sys
+import threading
 from datetime import date
 from pathlib import Path
 
-from geo.coverage import PARTS, SCENARIOS
 from layers.errors import LayerError
 from server.figures import LEVELS
+from server.ledgers import ledger_csv, ledger_document, ledger_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -103,6 +104,7 @@ def _serve(arguments):
     )
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown
+    threading.Thread(target=services.warm, daemon=True).start()
     print(f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
     try:
         server.run()
@@ -168,88 +170,6 @@ def _ledger(arguments):
         sys.stdout.buffer.write(ledger_csv(view))
     else:
         print(ledger_table(view, sources))
-
-
-def ledger_document(view, sources):
-    """The ledger as plain data for programs."""
-    keep = ("code", "name_vi", "name_en", "kind", "generated", "parts", "treated_share", "unknown_share")
-    return {
-        "as_of": view.as_of.isoformat(),
-        "by": view.by,
-        "with_building": view.with_building,
-        "unit": "m3/day",
-        "data_version": view.version,
-        "total": {
-            k: view.total[k]
-            for k in ("generated", "parts", "treated_share", "to_standard_share", "unknown_share")
-        },
-        "units": [{k: row.get(k) for k in keep} for row in view.rows],
-        "not_counted": view.uncounted,
-        "official": sources["official"],
-        "sources": sources["sources"],
-    }
-
-
-def ledger_csv(view):
-    """The rows of a ledger as CSV bytes: one line per unit, three columns per figure, m³/day."""
-    from layers import export
-
-    rows = [ledger_cells(r) for r in view.rows]
-    return export.csv_bytes(
-        rows, list(ledger_cells(view.total | dict.fromkeys(("name_vi", "name_en", "kind"))))
-    )
-
-
-def ledger_cells(row):
-    """One ledger row as flat columns."""
-    out = {k: row.get(k) for k in ("code", "name_vi", "name_en", "kind")}
-    for name in ("generated", *PARTS):
-        values = row["generated"] if name == "generated" else row["parts"][name]
-        out |= {f"{name}_{s}_m3d": values[s] for s in SCENARIOS}
-    out |= {f"treated_share_{s}": row["treated_share"][s] for s in SCENARIOS}
-    return out
-
-
-def ledger_table(view, sources):
-    """The ledger as text for a terminal: likely figures in m³/day, ranges for the total, sources below."""
-    shown = [p for p in PARTS if any(r["parts"][p]["likely"] or r["parts"][p]["high"] for r in view.rows)]
-    head = ["code", "name", "generated", *shown, "treated share"]
-    lines = [head]
-    for r in [*view.rows, view.total | {"code": "", "name_vi": "TOTAL"}]:
-        share = r["treated_share"]["likely"]
-        lines.append(
-            [r["code"], r["name_vi"], f"{r['generated']['likely']:,.0f}"]
-            + [f"{r['parts'][p]['likely']:,.0f}" for p in shown]
-            + ["" if share is None else f"{share:.1%}"]
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    out = [f"Ledger by {view.by} on {view.as_of}, likely case, m³/day"
-           + (", plants under construction counted" if view.with_building else "")]  # fmt: skip
-    for line in lines:
-        cells = [
-            c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
-        ]
-        out.append("  ".join(cells).rstrip())
-    out.append("")
-    for name in ("generated", *PARTS):
-        v = view.total["generated"] if name == "generated" else view.total["parts"][name]
-        out.append(
-            f"{name:22} low {v['low']:>12,.0f}   likely {v['likely']:>12,.0f}   high {v['high']:>12,.0f}"
-        )
-    for name in ("treated_share", "to_standard_share", "unknown_share"):
-        v = view.total[name]
-        out.append(f"{name:22} low {v['low']:>12.1%}   likely {v['likely']:>12.1%}   high {v['high']:>12.1%}")
-    if view.uncounted:
-        out.append(f"Not counted, because their waste water is not known: {len(view.uncounted)} "
-                   f"({', '.join(u['code'] for u in view.uncounted)}).")  # fmt: skip
-    out.append("Reported beside it, on other bases:")
-    out += [
-        f"  {o['value']} {o['unit']}: {o['indicator']}, {o['scope']}, {o['year']} ({o['source']})"
-        for o in sources["official"]
-    ]
-    out.append("Sources:")
-    out += [f"  {s}" for s in sources["sources"]]
-    return "\n".join(out)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ the formulas of geo/coverage.py. Nothing is computed twice for one version of th
 the table, the legend and the download of a page all read the same rows.
 """
 
+import logging
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -30,17 +32,16 @@ WASTE_WATER_KEYS = (
     "parks_central_wwtp",
 )
 _KEEP, _TRIES = 64, 5
+log = logging.getLogger("cangxanh")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Tables of one ledger: units (by code, with names, kind, people, generation, basis), states, links."""
+    """Tables of the ledger: units (by code, with names, kind, people, generation, basis) and plant states."""
 
     units: pd.DataFrame
     states: pd.DataFrame
-    links: pd.DataFrame
     version: str
-    warnings: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -111,20 +112,27 @@ class Figures:
     def _inputs(self):
         norms = self.norms()
         units = pd.concat([self._wards(norms), self._zones(norms), self._ports()]).sort_index()
-        # links and states of things that are not counted units (planned zones) have nothing to carry
-        links, warnings = self._links()
-        links = links[links["unit"].isin(units.index)]
-        return Inputs(units, self.store.snapshot("plant_states"), links, self.version(), tuple(warnings))
+        return Inputs(units, self.store.snapshot("plant_states"), self.version())
 
-    def _links(self):
-        """Links of the table, with those from service areas in place of estimated ones for the same pair."""
-        links = self.store.snapshot("service_links")
-        made, warnings = rasters.service_links(self.store, self.population) if self.population else (None, [])
+    def links(self, as_of):
+        """Service links in force at a date: those of the table, and by overlay those of service areas.
+
+        A link from a service area takes the place of one in the table for the same unit and plant.
+        """
+        return self.kept("links", self._links, as_of)
+
+    def _links(self, as_of):
+        links = coverage.in_force(self.store.snapshot("service_links"), as_of)
+        if self.population is None:
+            return links
+        made, warnings = rasters.service_links(self.store, self.population, as_of)
+        for sentence in warnings:
+            log.warning(sentence)
         if made is None:
-            return links, warnings
+            return links
         pairs = set(zip(made["unit"], made["destination"], strict=True))
         known = [pair in pairs for pair in zip(links["unit"], links["destination"], strict=True)]
-        return pd.concat([links[~np.array(known, dtype=bool)], made], ignore_index=True), warnings
+        return pd.concat([links[~np.array(known, dtype=bool)], made], ignore_index=True)
 
     def _wards(self, norms):
         rows = self.store.snapshot("admin_units")
@@ -177,8 +185,10 @@ class Figures:
         return self.kept("ledger", self._ledger, as_of, with_building)
 
     def _ledger(self, as_of, with_building):
-        made = self.inputs()
-        return coverage.ledger(made.units, made.states, made.links, as_of=as_of, with_building=with_building)
+        made, links = self.inputs(), self.links(as_of)
+        # links of things that are not counted units (planned zones) have nothing to carry
+        links = links[links["unit"].isin(made.units.index)]
+        return coverage.ledger(made.units, made.states, links, as_of=as_of, with_building=with_building)
 
     def members(self, by):
         """Which unit belongs to which group at a level: unit, group, share."""
@@ -209,7 +219,9 @@ class Figures:
     def _old_district_of_others(self):
         """Old district of zones and ports by code, from the name in their source; blank where it names none or two."""
         admin = self.store.snapshot("admin_units")
-        by_name = dict(admin.loc[admin["kind"] == "district", ["name_vi", "code"]].itertuples(index=False))
+        districts = admin[admin["kind"] == "district"]
+        kinds = re.compile("^(?:Quận|Huyện đảo|Huyện|Thành phố|Thị xã) ")
+        by_name = {kinds.sub("", n): c for n, c in zip(districts["name_vi"], districts["code"], strict=True)}
         out = {}
         for layer in ("industrial_zones", "port_areas"):
             for r in self.store.snapshot(layer).itertuples():
@@ -329,7 +341,7 @@ class Figures:
         zones = self.store.snapshot("industrial_zones")
         zones = zones[(zones["state"] == "operating") & (zones["kind"] != "economic_zone")]
         plants = self.ledger(as_of, with_building).plants
-        links = coverage.in_force(self.store.snapshot("service_links"), as_of)
+        links = self.links(as_of)
         said_no = set(zones.loc[zones["central_treatment"] == "no", "code"])
         out = {}
         for code in zones["code"]:

@@ -33,6 +33,12 @@ class Services:
         changed = datetime.fromisoformat(at).astimezone(CITY_TIME).date() if at else None
         return {"data_updated": changed, "version": str(number)}
 
+    def warm(self):
+        """Make what the first reader would otherwise wait for."""
+        self.figures.coverage("ward", self.today())
+        self.figures.wards_of_places()
+        self.index()
+
     def index(self):
         """The search index, made once per data version."""
         return self.figures.kept("search", directory.index, self.store)

@@ -64,13 +64,17 @@ def test_pages_are_clean_accessible_and_fit(site, width, lang):
 
 def test_the_map_draws_what_the_table_lists(site):
     with browser.page() as (sheet, _seen):
-        for path, layer in (("/coverage", "units"), ("/coverage?level=zone", "units"), ("/hotspots", "hotspots")):
+        for path, layer, mark in (
+            ("/coverage", "units", ".map-symbol"),
+            ("/coverage?level=zone", "units", ".map-symbol"),
+            ("/hotspots", "hotspots", ".map-sign"),
+        ):
             visit(sheet, site + path)
             rows = sheet.locator("tr[data-code]").count()
             drawn = int(sheet.locator(".folium-map").get_attribute(f"data-drawn-{layer}"))
             unplaced = {"/hotspots": 2}.get(path, 0)
             assert drawn == rows - unplaced > 0
-            assert sheet.locator(".folium-map .map-symbol").count() >= drawn
+            assert sheet.locator(f".folium-map {mark}").count() == drawn
 
 
 def test_first_map_is_usable_under_400_kb(site):
@@ -115,7 +119,7 @@ def test_search_suggests_and_opens_by_keyboard(site):
 def test_a_symbol_and_its_row_point_at_each_other(site):
     with browser.page() as (sheet, _seen):
         visit(sheet, site + "/hotspots?lang=en&q=tran")
-        sheet.locator(".map-symbol").first.click(force=True)
+        sheet.locator(".map-sign").first.click(force=True)
         sheet.locator(".leaflet-popup a").first.wait_for()
         assert sheet.locator("tr.is-selected").count() == 1
 
@@ -124,7 +128,7 @@ def test_without_scripts_the_figures_are_there(site):
     with browser.page(scripts=False) as (sheet, seen):
         sheet.goto(site + "/coverage?level=district&lang=en")
         assert sheet.locator("tr[data-code]").count() == 16
-        assert sheet.get_by_text("The map needs scripts").is_visible()
+        assert "The map needs scripts" in sheet.locator(".map-stage noscript").inner_html()
         sheet.get_by_label("people", exact=True).check(force=True)
         sheet.get_by_role("button", name="Show", exact=True).click()
         assert "measure=people" in sheet.url

@@ -9,7 +9,8 @@ import pytest
 from flask import Blueprint, abort, render_template_string
 
 from server import security
-from server.app import Assets, create_app, data_response
+from server.answers import data_response
+from server.app import Assets, create_app
 from server.security import public
 from server.settings import Settings
 

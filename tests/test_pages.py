@@ -176,9 +176,10 @@ def test_health_tells_the_version_of_the_data(client, city):
     assert made["status"] == "ok" and str(made["data_version"]) == city.figures.version()
 
 
-def test_downloads_are_what_they_say(client, city, tmp_path, ask):
+def test_downloads_are_what_they_say(client, tmp_path):
     path = tmp_path / "x.gpkg"
-    path.write_bytes(client.get("/data/cang-xanh.gpkg").data)
+    with client.get("/data/cang-xanh.gpkg") as answer:
+        path.write_bytes(answer.data)
     with sqlite3.connect(path) as con:
         assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert con.execute("SELECT count(*) FROM hotspots").fetchone() == (29,)
@@ -187,7 +188,8 @@ def test_downloads_are_what_they_say(client, city, tmp_path, ask):
     assert sum(r["kind"] in ("ward", "commune", "special_zone") for r in rows) == 114
     made = json.loads(client.get("/data/land.geojson").data)
     assert made["type"] == "FeatureCollection" and len(made["features"]) == 4
-    assert client.get("/data/population.tif").data[:2] in (b"II", b"MM")
+    with client.get("/data/population.tif") as answer:
+        assert answer.data[:2] in (b"II", b"MM")
 
 
 def test_a_stopped_plant_changes_pages_and_programs_that_day(starter_store, tmp_path):

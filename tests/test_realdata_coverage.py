@@ -198,7 +198,7 @@ def served(imported, zones, wards, tmp_path_factory):
     path = tmp_path_factory.mktemp("surface") / "population.tif"
     surface = rasters.make_population(store, path)
     units = store.snapshot("admin_units").set_index("code")
-    return units[units["kind"].isin(WARD_KINDS)], areas.rows, surface, rasters.service_links(store, path)
+    return units[units["kind"].isin(WARD_KINDS)], areas.rows, surface, rasters.service_links(store, path, date(2026, 11, 22))
 
 
 def test_the_surface_holds_everybody(served):

@@ -4,10 +4,10 @@ from flask import Blueprint, abort, current_app, render_template, request, url_f
 
 from layers import export
 from server import atlas, cards, explain, flows, maps, query
-from server.app import data_response
-from server.cli import ledger_cells
+from server.answers import data_response
 from server.i18n import gettext as _
 from server.i18n import language
+from server.ledgers import ledger_cells
 from server.security import public
 
 bp = Blueprint("coverage", __name__)
@@ -29,45 +29,16 @@ def asked():
     return q, services().figures.coverage(q["level"], q["date"], q["plants"] == "building")
 
 
-def shown_rows(view, measure):
-    """The rows of a view that say something in a measure, largest gap first, each with its address."""
-    rows = []
-    for r in view.rows:
-        split = atlas.gap_split(r, measure)
-        if split is None:
-            continue
-        gap = split["not_treated"] + split["unknown"]
-        rows.append(r | {"split": split, "shown_gap": gap, "url": unit_url(r["code"])})
-    return sorted(rows, key=lambda r: (-r["shown_gap"], r["code"]))
-
-
-def unit_url(code):
-    return url_for("coverage.unit", code=code) if code != "NONE" else None
-
-
-def placed(store):
-    """Where the symbol of each unit stands: (lon, lat) by code."""
-    admin = store.snapshot("admin_units")
-    out = {r.code: (r.centre_lon, r.centre_lat) for r in admin.itertuples()}
-    for layer in ("industrial_zones", "port_areas"):
-        rows = store.snapshot(layer)
-        for code, g in zip(rows["code"], rows.geometry, strict=True):
-            if g is not None and not g.is_empty:
-                at = g if g.geom_type == "Point" else g.representative_point()
-                out[code] = (at.x, at.y)
-    return out
-
-
 @bp.get("/coverage")
 @public
 def overview():
     q, view = asked()
     store = services().store
-    rows = shown_rows(view, q["measure"])
+    rows = atlas.shown_rows(view, q["measure"])
     layers = [atlas.ground(services().store)]
     if atlas.outlines_are_real(store) and q["level"] == "ward":
         layers.append(atlas.gap_areas(rows, store))
-    layers.append(atlas.gap_layer(rows, q["measure"], placed(store)))
+    layers.append(atlas.gap_layer(rows, q["measure"], atlas.placed(store)))
     return render_template(
         "coverage.html",
         query=q | {"date": q["date"].isoformat()},
@@ -77,7 +48,7 @@ def overview():
         official=explain.official(services()),
         map=maps.map_page(layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
                           label=_("Map of the gap")),
-        sizes=atlas.sizes(q["measure"]),
+        sizes=atlas.sizes(q["measure"], rows),
         flow=flows.diagram(services().figures, view),
         downloads=[
             {"label": "CSV", "url": url_for("coverage.table", **query.keep()), "note": _("for Excel")},
@@ -90,7 +61,7 @@ def overview():
 @public
 def table():
     q, view = asked()
-    rows = [cells(r, q["measure"]) for r in shown_rows(view, q["measure"])]
+    rows = [cells(r, q["measure"]) for r in atlas.shown_rows(view, q["measure"])]
     columns = list(cells(view.total | {"name_vi": "", "name_en": "", "kind": "", "split": {}, "basis": ""}, q["measure"]))
     name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.csv"
     return data_response(export.csv_bytes(rows, columns), "text/csv; charset=utf-8", version=version(q), filename=name)
@@ -100,9 +71,9 @@ def table():
 @public
 def features():
     q, view = asked()
-    places = placed(services().store)
+    places = atlas.placed(services().store)
     pairs = []
-    for r in shown_rows(view, q["measure"]):
+    for r in atlas.shown_rows(view, q["measure"]):
         point = None
         if r["code"] in places:
             point = export.point(*places[r["code"]])
@@ -149,7 +120,7 @@ def _unit_map(card):
     """A small map: the unit, its plants, the hotspots near it."""
     store = services().store
     u = card["row"] | {"url": None}
-    at = placed(store).get(u["code"])
+    at = atlas.placed(store).get(u["code"])
     if at is None or u["generated"]["likely"] is None:
         return None
     plants, spots = [], []

@@ -9,11 +9,11 @@ from flask import Blueprint, abort, current_app, jsonify, render_template, reque
 from layers import export
 from layers.catalogue import ALL
 from server import atlas, query
-from server.app import data_response
-from server.cli import ledger_document
+from server.answers import data_response
 from server.figures import LEVELS
 from server.i18n import gettext as _
 from server.i18n import language
+from server.ledgers import ledger_document
 from server.security import public
 
 bp = Blueprint("data", __name__)

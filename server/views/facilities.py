@@ -3,11 +3,10 @@
 from flask import Blueprint, abort, current_app, render_template, url_for
 
 from layers import export
-from server import atlas, cards, maps, query, words
-from server.app import data_response
+from server import atlas, cards, maps, query
+from server.answers import data_response
 from server.i18n import gettext as _
-from server.i18n import number, text
-from server.search import fold
+from server.i18n import text
 from server.security import public
 
 bp = Blueprint("facilities", __name__)
@@ -34,34 +33,9 @@ def asked():
     rows = [
         r for r in every
         if (not q["kind"] or r["group"] == q["kind"]) and (not q["state"] or r["state"] == q["state"])
-        and (not q["q"] or fold(q["q"]) in haystack(r))
+        and cards.matches(r, q["q"])
     ]  # fmt: skip
     return q, every, rows
-
-
-def haystack(r):
-    """What the text filter looks in: both names, old district, ward."""
-    unit = r["unit"] or {}
-    parts = (r["code"], r["name_vi"], r["name_en"], r["district_old"], unit.get("name_vi"), unit.get("name_en"))
-    return fold(" ".join(p for p in parts if p))
-
-
-def map_layers(rows):
-    """Plants by state, everything else by kind."""
-    plants, others = [], []
-    for r in rows:
-        lines = [[_("Kind"), words.word("kind", r["group"])], [_("State"), words.word("state", r["state"])]]
-        if r["group"] == "wastewater_plant":
-            lines.append([_("Capacity, m³ a day"), number(r["capacity_m3"], 0)])
-            plants.append(atlas.sign_feature(r, r["state"], lines, r["url"]))
-        else:
-            if r["treatment"]:
-                lines.append([_("Central treatment"), words.word("treatment", r["treatment"])])
-            others.append(atlas.sign_feature(r, r["group"], lines, r["url"]))
-    return [
-        maps.facility_layer([f for f in others if f], _("Zones, waste sites, ports")),
-        maps.plant_layer([f for f in plants if f], _("Waste water plants")),
-    ]
 
 
 def key(rows):
@@ -80,7 +54,7 @@ def key(rows):
 @public
 def overview():
     q, every, rows = asked()
-    made = map_layers(rows)
+    made = atlas.facility_layers(rows)
     return render_template(
         "facilities.html",
         query=q, kinds=GROUPS, states=STATES, total=len(every), rows=rows,
@@ -139,7 +113,7 @@ def one(code):
     for entry in (*card["serves"], *card["served_by"]):
         known = entry["code"] in services().figures.inputs().units.index
         entry["url"] = url_for("coverage.unit" if known else "facilities.one", code=entry["code"])
-    layers = [m for m in map_layers([row]) if m.count()]
+    layers = [m for m in atlas.facility_layers([row]) if m.count()]
     at = [f for m in layers for f in m.features]
     made = maps.map_page([atlas.ground(services().store), *layers], bounds=atlas.bounds_of(at), settings=current_app.config["CANGXANH"])
     return render_template(

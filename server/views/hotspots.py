@@ -4,11 +4,10 @@ from flask import Blueprint, abort, current_app, render_template, url_for
 
 from layers import export
 from layers.catalogue import STAGE
-from server import atlas, cards, maps, query, words
-from server.app import data_response
+from server import atlas, cards, maps, query
+from server.answers import data_response
 from server.i18n import gettext as _
 from server.i18n import text
-from server.search import fold
 from server.security import public
 
 bp = Blueprint("hotspots", __name__)
@@ -33,48 +32,22 @@ def asked():
     rows = [
         r for r in every
         if (not q["stage"] or r["stage"] == q["stage"]) and (not q["class"] or r["class"] == q["class"])
-        and (not q["medium"] or q["medium"] in r["media_list"]) and (not q["q"] or fold(q["q"]) in haystack(r))
+        and (not q["medium"] or q["medium"] in r["media_list"]) and cards.matches(r, q["q"])
     ]  # fmt: skip
     return q, every, rows
-
-
-def haystack(r):
-    """What the text filter looks in: both names, old district, ward."""
-    unit = r["unit"] or {}
-    parts = (r["code"], r["name_vi"], r["name_en"], r["district_old"], unit.get("name_vi"), unit.get("name_en"))
-    return fold(" ".join(p for p in parts if p))
-
-
-def marks(rows):
-    """Map marks of hotspot rows; rows without a position have none."""
-    made = []
-    for r in rows:
-        lines = [
-            [_("Stage"), words.word("stage", r["stage"])],
-            [_("Medium"), ", ".join(words.word("medium", m) for m in r["media_list"])],
-            [_("Reported in"), r["report_year"] or "–"],
-        ]
-        made.append(atlas.sign_feature(r, r["stage"], lines, r["url"]))
-    return [m for m in made if m]
-
-
-def stage_counts(rows):
-    """Hotspots by stage, in the order of the stages; stages without any are left out."""
-    counts = {s: sum(r["stage"] == s for r in rows) for s in STAGES}
-    return [{"code": s, "count": n, "url": url_for("hotspots.overview", stage=s)} for s, n in counts.items() if n]
 
 
 @bp.get("/hotspots")
 @public
 def overview():
     q, every, rows = asked()
-    layer = maps.hotspot_layer(marks(rows), _("Hotspots"))
+    layer = maps.hotspot_layer(atlas.hotspot_marks(rows), _("Hotspots"))
     return render_template(
         "hotspots.html",
-        query=q, stages=stage_counts(every), total=len(every), rows=rows, media=MEDIA, all_stages=STAGES,
+        query=q, stages=atlas.stage_counts(every), total=len(every), rows=rows, media=MEDIA, all_stages=STAGES,
         map=maps.map_page([atlas.ground(services().store), layer], bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
                           label=_("Map of the hotspots")),
-        key=[{"family": "stage", "code": s["code"], "count": s["count"]} for s in stage_counts(rows)],
+        key=[{"family": "stage", "code": s["code"], "count": s["count"]} for s in atlas.stage_counts(rows)],
         unplaced=len(rows) - layer.count(),
         downloads=[
             {"label": "CSV", "url": url_for("hotspots.table", **query.keep()), "note": _("for Excel")},
@@ -124,7 +97,7 @@ def one(code):
     row["url"] = None
     if row["unit"]:
         row["unit"]["url"] = url_for("coverage.unit", code=row["unit"]["code"])
-    mark = marks([row])
+    mark = atlas.hotspot_marks([row])
     layers = [atlas.ground(services().store), maps.hotspot_layer(mark, _("Hotspots"))]
     return render_template(
         "hotspot.html",

@@ -6,7 +6,6 @@ from server import atlas, cards, explain, maps, query
 from server.i18n import gettext as _
 from server.i18n import language
 from server.security import public
-from server.views import coverage, facilities, hotspots
 
 bp = Blueprint("pages", __name__)
 EXAMPLES = ("11689", "11383", "KCN07")
@@ -21,15 +20,15 @@ def services():
 def home():
     day = services().today()
     view = services().figures.coverage("ward", day)
-    rows = coverage.shown_rows(view, "m3")
+    rows = atlas.shown_rows(view, "m3")
     spots = [r | {"url": url_for("hotspots.one", code=r["code"])} for r in cards.hotspots(services(), day)]
     plants = [r | {"url": url_for("facilities.one", code=r["code"])} for r in cards.facilities(services(), day)]
     plants = [r for r in plants if r["group"] == "wastewater_plant"]
     layers = [
         atlas.ground(services().store),
-        atlas.gap_layer(rows, "m3", coverage.placed(services().store)),
-        *(m for m in facilities.map_layers(plants) if m.id == "plants"),
-        maps.hotspot_layer(hotspots.marks(spots), _("Hotspots"), on=False),
+        atlas.gap_layer(rows, "m3", atlas.placed(services().store)),
+        *(m for m in atlas.facility_layers(plants) if m.id == "plants"),
+        maps.hotspot_layer(atlas.hotspot_marks(spots), _("Hotspots"), on=False),
     ]
     return render_template(
         "home.html",
@@ -38,7 +37,7 @@ def home():
         as_of=day, rows=rows, uncounted=view.uncounted,
         map=maps.map_page(layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
                           label=_("Map of the gap")),
-        sizes=atlas.sizes("m3"), stages=hotspots.stage_counts(spots), hotspot_total=len(spots),
+        sizes=atlas.sizes("m3"), stages=atlas.stage_counts(spots), hotspot_total=len(spots),
         fresh=explain.freshness(services()),
         examples=[{"label": e["name"], "url": e["url"]} for e in (services().named(c, language()) for c in EXAMPLES) if e],
     )  # fmt: skip
