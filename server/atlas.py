@@ -83,7 +83,7 @@ def gap_layer(rows, measure, placed):
                 "lines": gap_lines(r), "url": r["url"],
             }
         )  # fmt: skip
-    return maps.SymbolLayer("units", _("Waste water without proven treatment"), tuple(features))
+    return maps.SymbolLayer("units", _("Waste water without known treatment"), tuple(features))
 
 
 def gap_split(row, measure):
@@ -104,7 +104,7 @@ def gap_lines(row):
     lines = [
         [_("Waste water, m³ a day"), m3_range(row["generated"])],
         [_("Reaches a working plant"), percent_range(row["treated_share"])],
-        [_("Without proven treatment, m³ a day"), m3_range(row["gap"])],
+        [_("Without known treatment, m³ a day"), m3_range(row["gap"])],
         [_("of it unknown"), m3(row["unknown"]["likely"])],
     ]
     if row.get("people"):
@@ -132,7 +132,7 @@ def gap_areas(rows, store):
             }
         )  # fmt: skip
     return maps.GeoJsonLayer(
-        "shares", _("Share without proven treatment"), data={"type": "FeatureCollection", "features": features},
+        "shares", _("Share without known treatment"), data={"type": "FeatureCollection", "features": features},
         value="gap", breaks=GAP_BREAKS, colours=GAP_COLOURS,
     )  # fmt: skip
 

@@ -82,7 +82,8 @@ def unit_card(services, code, as_of, with_building=False):
         "reaches": row["treated_share"],
         "proven": row["to_standard_share"],
     }
-    plants = _plants_of(services, code, view)
+    members = _members(figures, code, by, as_of, with_building)
+    plants = _plants_of(services, [m["code"] for m in members] or [code], view)
     return {
         "unit": unit,
         "row": row,
@@ -92,7 +93,7 @@ def unit_card(services, code, as_of, with_building=False):
         "next_steps": _next_steps(plants),
         "unknowns": _unknowns(row, plants, record),
         "steps": _steps(services, code, made, row, plants, view),
-        "members": _members(figures, code, by, as_of, with_building),
+        "members": members,
         "assumptions": _assumptions(services, code, made),
         "hotspots": _near(services, record),
         "sources": _unit_sources(figures.links(as_of), code, record),
@@ -126,15 +127,16 @@ def _status(row):
     return "unknown" if row["unknown_share"]["likely"] > 0.5 else "none"
 
 
-def _plants_of(services, code, view):
+def _plants_of(services, codes, view):
+    """The plants linked to a unit; for the units of a group each plant once, without a share."""
     store = services.store
     links = services.figures.links(view.as_of)
     states = coverage.in_force(store.snapshot("plant_states"), view.as_of).set_index("plant")
     names = store.snapshot("treatment_plants").set_index("code")
     out = []
-    for link in links[links["unit"] == code].to_dict("records"):
+    for link in links[links["unit"].isin(codes)].to_dict("records"):
         plant = link["destination"]
-        if plant not in names.index:
+        if plant not in names.index or plant in {p["code"] for p in out}:
             continue
         state = states.loc[plant] if plant in states.index else None
         share = {s: None if pd.isna(link[f"share_{s}"]) else float(link[f"share_{s}"]) for s in SCENARIOS}
@@ -146,7 +148,7 @@ def _plants_of(services, code, view):
                 "capacity_m3": None if state is None else _known(state["capacity_likely"]),
                 "measured_m3": None if state is None else _known(state["measured"]),
                 "compliance": "unknown" if state is None else state["compliance"],
-                "compliance_date": None, "share": share, "basis": link["basis"].replace(" ", "_"),
+                "share": share if len(codes) == 1 else None, "basis": link["basis"].replace(" ", "_"),
                 "link_note": text(plain(link), "note"), "link_source": link["source"],
                 "state_note": "" if state is None else text(plain(state), "note"),
             }
@@ -175,7 +177,7 @@ def _unknowns(row, plants, record):
             out.append(_("How much waste water it produces: neither a flow nor an area was found."))
     for p in plants:
         name = text(p, "name")
-        if p["share"]["likely"] is None:
+        if p["share"] and p["share"]["likely"] is None:
             out.append(_("How much of the waste water here goes to %(name)s.", name=name))
         if p["capacity_m3"] is None:
             out.append(_("The capacity of %(name)s.", name=name))
@@ -222,7 +224,7 @@ def _steps(services, code, made, row, plants, view):
         out.append((_("Flow as measured or declared"), number(u["likely"], 0)))
     states = view.ledger.plants
     for p in plants:
-        if p["share"]["likely"] is None or p["code"] not in states.index:
+        if not p["share"] or p["share"]["likely"] is None or p["code"] not in states.index:
             continue
         s, sent = states.loc[p["code"]], u["likely"] * p["share"]["likely"]
         out.append((

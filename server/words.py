@@ -22,7 +22,7 @@ PARTS = {
     ),
     "plant_not_working": (
         N_("Plant not working"),
-        N_("linked to a plant that is stopped or still being built"),
+        N_("linked to a plant that stands idle or is closed"),
     ),
     "on_site_only": (
         N_("Septic tank only"),

@@ -136,6 +136,7 @@ def _unit_map(card):
         maps.plant_layer([p for p in plants if p], _("Plants")),
         maps.hotspot_layer([s for s in spots if s], _("Hotspots")),
     ]
+    layers = [x for x in layers if x.id == "ground" or x.count()]
     around = [{"lon": at[0], "lat": at[1]}, *(f for f in (*plants, *spots) if f)]
     if u["kind"] in ("district", "city"):
         return maps.map_page(layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"])
