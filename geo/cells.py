@@ -101,9 +101,7 @@ def fit_weights(points, areas, land, *, start=None, tolerance=1e-7, max_steps=10
             break
         weights = weights + share * step
     worst = np.abs(wanted / np.maximum(got, 1e-12) - 1).max()
-    raise ValueError(
-        f"The areas could not be fitted (worst miss {worst:.2%}): do two points nearly coincide?"
-    )
+    raise ValueError(f"The areas could not be fitted (worst miss {worst:.2%}): do two points nearly coincide?")
 
 
 def schematic_cells(units, land, *, crs="EPSG:9210", second_sites=None):

@@ -63,9 +63,7 @@ class Range:
 
     def __post_init__(self):
         if not self.low <= self.likely <= self.high:
-            raise ValueError(
-                f"A range must rise from low to high, but is {self.low}, {self.likely}, {self.high}."
-            )
+            raise ValueError(f"A range must rise from low to high, but is {self.low}, {self.likely}, {self.high}.")
 
     def times(self, factor):
         """The range multiplied by a factor ≥ 0, given as a number or as another range."""
@@ -253,16 +251,12 @@ def roll_up(result, members):
     total = rows.groupby("unit")["share"].sum().reindex(result.units)
     off = total[~(np.abs(total - 1) < 1e-9)]
     if len(off):
-        raise LedgerError(
-            [f"Unit {u}: its shares of groups add up to {v:g}, not to 1." for u, v in off.items()]
-        )
+        raise LedgerError([f"Unit {u}: its shares of groups add up to {v:g}, not to 1." for u, v in off.items()])
     groups = pd.Index(sorted(rows["group"].unique()))
     unit_of = result.units.get_indexer(rows["unit"])
     group_of = groups.get_indexer(rows["group"])
     out = np.zeros((result.worlds.shape[0], len(groups), len(PARTS)))
-    np.add.at(
-        out, (slice(None), group_of), result.worlds[:, unit_of] * rows["share"].to_numpy()[None, :, None]
-    )
+    np.add.at(out, (slice(None), group_of), result.worlds[:, unit_of] * rows["share"].to_numpy()[None, :, None])
     return Summary(groups, out)
 
 
@@ -358,9 +352,7 @@ def _problems(units, states, links, as_of):
     for row in now.itertuples():
         cap = [row.capacity_low, row.capacity_likely, row.capacity_high]
         if np.isnan(cap).any() and not np.isnan(cap).all():
-            out.append(
-                f"Plant {row.plant}: give its capacity as low, likely and high, or leave all three blank."
-            )
+            out.append(f"Plant {row.plant}: give its capacity as low, likely and high, or leave all three blank.")
         elif not np.isnan(cap).any() and not 0 <= cap[0] <= cap[1] <= cap[2]:
             out.append(f"Plant {row.plant}: capacity must be ≥ 0 and rise from low to high.")
         if row.measured < 0:

@@ -312,9 +312,7 @@ def _extract(surface, shapes, operations):
         from exactextract import exact_extract
         from exactextract.raster import NumPyRasterSource
     except ImportError as missing:
-        raise ImportError(
-            'Fractions of cells need exactextract; without it use method="centre".'
-        ) from missing
+        raise ImportError('Fractions of cells need exactextract; without it use method="centre".') from missing
     t, (rows, columns) = surface.transform, surface.values.shape
     origin, cell = [t.c, t.f + rows * t.e], [t.a, -t.e]
     outlines = shapely.transform(shapes.values, lambda xy: np.round((xy - origin) / cell, 6))

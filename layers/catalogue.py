@@ -374,6 +374,16 @@ TABLES = {
             Field("unit", "text", "Đơn vị tính", "Unit", required=True),
             Field("reference", "text", "Văn bản", "Reference", required=True),
         ),
+        _table(
+            "planning_norms", "Định mức trong quy chuẩn và thực tế", "Planning and practice norms", ("code",),
+            CODE,
+            *_both("item", "Định mức", "Norm", required=True),
+            *_both("location", "Áp dụng cho", "Applies to"),
+            Field("value", "text", "Giá trị", "Value"),
+            *_both("value_type", "Loại giá trị", "Kind of value"),
+            *_both("unit", "Đơn vị tính", "Unit"),
+            Field("reference", "text", "Văn bản", "Reference", required=True),
+        ),
     )
 }  # fmt: skip
 
@@ -430,8 +440,7 @@ def _field_problems(layer, f, rows):
     blank = _blank(values).to_numpy()
     if f.required:
         out += [
-            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is missing."
-            for i in blank.nonzero()[0]
+            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is missing." for i in blank.nonzero()[0]
         ]
     given = values[~blank]
     if f.kind in ("number", "integer"):
@@ -469,14 +478,14 @@ def _key_problems(layer, rows):
     parts = []
     for k in layer.key:
         kept = _typed(layer.by_name[k], rows[k])
-        parts.append([
-            None if blank else repr(value) if pd.api.types.is_scalar(typed) and pd.isna(typed) else str(typed)
-            for value, typed, blank in zip(rows[k], kept, _blank(rows[k]), strict=True)
-        ])
+        parts.append(
+            [
+                None if blank else repr(value) if pd.api.types.is_scalar(typed) and pd.isna(typed) else str(typed)
+                for value, typed, blank in zip(rows[k], kept, _blank(rows[k]), strict=True)
+            ]
+        )
     doubled = pd.Series(list(zip(*parts, strict=True)), dtype=object).duplicated().to_numpy().nonzero()[0]
-    return [
-        f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice." for i in doubled
-    ]
+    return [f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice." for i in doubled]
 
 
 def _geometry_problems(layer, frame):

@@ -50,8 +50,7 @@ def geojson_bytes(features, **members):
         "type": "FeatureCollection",
         **members,
         "features": [
-            {"type": "Feature", "geometry": None if g is None else rounded(g), "properties": p}
-            for g, p in features
+            {"type": "Feature", "geometry": None if g is None else rounded(g), "properties": p} for g, p in features
         ],
     }
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
@@ -84,11 +83,7 @@ def layer_csv(name, snapshot):
     if ALL[name].geometry:
         columns += ["longitude", "latitude"]
         for row, g in zip(rows, snapshot.geometry, strict=True):
-            p = (
-                None
-                if g is None or g.is_empty
-                else (g if g.geom_type == "Point" else g.representative_point())
-            )
+            p = None if g is None or g.is_empty else (g if g.geom_type == "Point" else g.representative_point())
             row["longitude"] = None if p is None else round(p.x, 6)
             row["latitude"] = None if p is None else round(p.y, 6)
     return csv_bytes(rows, columns)

@@ -65,9 +65,7 @@ def encode(geometries):
 
 def decode(blobs):
     """shapely geometries of GeoPackage blobs, ours or another program's; None stays None."""
-    return shapely.from_wkb(
-        [None if b is None else bytes(b[8 + _ENVELOPE_BYTES[(b[3] >> 1) & 7] :]) for b in blobs]
-    )
+    return shapely.from_wkb([None if b is None else bytes(b[8 + _ENVELOPE_BYTES[(b[3] >> 1) & 7] :]) for b in blobs])
 
 
 def engine(path, *, synchronous="FULL"):

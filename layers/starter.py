@@ -20,6 +20,7 @@ from geo import cells
 from layers.catalogue import ALL, check
 
 TABLES = Path(__file__).parent / "starter"
+STANDARDS = Path(__file__).parent / "standards"
 METRIC = "EPSG:9210"
 MERGER = "2025-07-01"
 OLD_CITY, OTHER_SIDE, CITY = "HP-2024", "HD-2024", "HP"
@@ -46,6 +47,7 @@ def starter_layers():
         "water_bodies": water_bodies(),
         "indicators": indicators(),
         "norms": _table("waste_water_norms"),
+        "planning_norms": planning_norms(),
     }
     return [check(ALL[name], frame) for name, frame in frames.items()]
 
@@ -69,7 +71,9 @@ def admin_units():
         geometry=gpd.points_from_xy(rows["centre_lon"].astype(float), rows["centre_lat"].astype(float)),
         crs="EPSG:4326",
     ).set_axis(rows["code"], axis=0)
-    shapes = cells.schematic_cells(points.to_crs(METRIC), land.to_crs(METRIC), second_sites=_cat_hai_island()).to_crs("EPSG:4326")
+    shapes = cells.schematic_cells(points.to_crs(METRIC), land.to_crs(METRIC), second_sites=_cat_hai_island()).to_crs(
+        "EPSG:4326"
+    )
     wards = gpd.GeoDataFrame(
         {
             "code": rows["code"],
@@ -105,7 +109,10 @@ def _cat_hai_island():
     22.5 km² is the land of the coarse outline east of 106.84° E.
     """
     return gpd.GeoDataFrame(
-        {"area_km2": [22.5]}, index=["11914"], geometry=gpd.points_from_xy([106.87], [20.815]), crs="EPSG:4326"
+        {"area_km2": [22.5]},
+        index=["11914"],
+        geometry=gpd.points_from_xy([106.87], [20.815]),
+        crs="EPSG:4326",
     )
 
 
@@ -405,12 +412,44 @@ def indicators():
     return pd.DataFrame(out)
 
 
+_SURENESS = {
+    "verified-text": "high",
+    "verified-secondary": "medium",
+    "background": "low",
+    "not-established": "low",
+}
+
+
+def planning_norms():
+    """Norms of regulations and practice, as published; a value that was not established is blank."""
+    out = []
+    for i, r in enumerate(_read("generation_norms", STANDARDS).itertuples()):
+        out.append(
+            {
+                "code": f"N{i + 1:02}",
+                **_pair("item", f"{r.category}: {r.item}", vietnamese(r.category) + ": " + vietnamese(r.item)),
+                **_pair("location", r.location_class), "value": "–".join(v for v in (r.value_min, r.value_max) if v) or None,
+                **_pair("value_type", r.value_type), **_pair("unit", r.unit), "reference": r.reference,
+                "source": r.reference, "confidence": _SURENESS[r.confidence], **_pair("note", r.note),
+            }
+        )  # fmt: skip
+    for i, r in enumerate(_read("norms").itertuples()):
+        out.append(
+            {
+                "code": f"P{i + 1:02}", **_pair("item", r.norm), **_pair("location", r.applies_to), "value": r.value or None,
+                **_pair("unit", r.unit), "reference": better(r.document) or better(r.source), "source": better(r.source),
+                "source_date": r.source_date, "confidence": r.confidence, **_pair("note", r.note),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(out)
+
+
 # --- reading ---
 
 
-def _read(name):
-    """A starter table with every cell as text; a blank cell is ''."""
-    return pd.read_csv(TABLES / f"{name}.csv", dtype=str, keep_default_na=False, encoding="utf-8")
+def _read(name, folder=TABLES):
+    """A table with every cell as text; a blank cell is ''."""
+    return pd.read_csv(folder / f"{name}.csv", dtype=str, keep_default_na=False, encoding="utf-8")
 
 
 def _table(name):
@@ -435,8 +474,8 @@ def vietnamese(text):
     return _dictionary("texts_vi").get(text, text) if text else text
 
 
-def _pair(name, text):
-    return {f"{name}_vi": vietnamese(text) or None, f"{name}_en": better(text) or None}
+def _pair(name, text, in_vietnamese=None):
+    return {f"{name}_vi": in_vietnamese or vietnamese(text) or None, f"{name}_en": better(text) or None}
 
 
 def _both(name, texts):

@@ -30,9 +30,7 @@ _KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
 _TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": sa.Date}
 
 _metadata = sa.MetaData()
-_meta = sa.Table(
-    "cx_meta", _metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text)
-)
+_meta = sa.Table("cx_meta", _metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
 _versions = sa.Table(
     "layer_versions",
     _metadata,
@@ -70,8 +68,8 @@ class Store:
         self._snapshots = {}
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            probe = tempfile.TemporaryFile(dir=self.data_dir)
-            probe.close()
+            with tempfile.TemporaryFile(dir=self.data_dir):
+                pass
         except OSError as e:
             raise StoreError(
                 f"The data folder {self.data_dir} cannot be written ({e.strerror}). "
@@ -126,7 +124,7 @@ class Store:
         """The newest version number of every layer and table that was ever written."""
         query = sa.select(_versions.c.layer, sa.func.max(_versions.c.version)).group_by(_versions.c.layer)
         with self._engine.connect() as con:
-            return {layer: version for layer, version in con.execute(query)}
+            return dict(con.execute(query))
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
@@ -150,9 +148,7 @@ class Store:
         DataFrame. Numbers are float (NaN = missing), dates datetime64 (NaT), text str or None.
         """
         with self._engine.connect() as con, con.begin():
-            version = (
-                con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == name)) or 0
-            )
+            version = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == name)) or 0
             with self._lock:
                 held = self._snapshots.get(name)
             if held and held[0] == version:
@@ -175,9 +171,7 @@ class Store:
         layer, table = ALL[name], _tables[name]
         columns = [table.c[f.name] for f in layer.fields]
         if layer.geometry:
-            columns.append(
-                sa.type_coerce(table.c[geopackage.GEOMETRY_COLUMN], sa.LargeBinary).label("geometry")
-            )
+            columns.append(sa.type_coerce(table.c[geopackage.GEOMETRY_COLUMN], sa.LargeBinary).label("geometry"))
         query = sa.select(*columns).order_by(table.c.fid)
         if where is not None:
             query = query.where(where)
@@ -240,7 +234,10 @@ class Store:
             ]
             if there:
                 raise StoreError(
-                    [f"{layer.name}: {k} is there already; nothing was written. Use upsert to replace it." for k in there]
+                    [
+                        f"{layer.name}: {k} is there already; nothing was written. Use upsert to replace it."
+                        for k in there
+                    ]
                 )
         else:
             raise ValueError(f"mode '{mode}' is not replace, append or upsert")
@@ -249,10 +246,7 @@ class Store:
             con.execute(table.insert(), records)
         raw = con.connection.driver_connection
         geopackage.touch(raw, layer.name)
-        last = (
-            con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name))
-            or 0
-        )
+        last = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name)) or 0
         con.execute(
             _versions.insert().values(
                 layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note,
@@ -288,9 +282,7 @@ def _keys(checked):
 
 
 def _same(table, layer, key):
-    return [
-        table.c[k].is_(None) if v is None else table.c[k] == v for k, v in zip(layer.key, key, strict=True)
-    ]
+    return [table.c[k].is_(None) if v is None else table.c[k] == v for k, v in zip(layer.key, key, strict=True)]
 
 
 def _records(checked):

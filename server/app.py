@@ -84,9 +84,7 @@ class Assets:
                 response.vary.add("Accept-Encoding")
         response.set_etag(digest + ("-gz" if "Content-Encoding" in response.headers else ""))
         versioned = request.args.get("v") == digest
-        response.headers["Cache-Control"] = (
-            f"public, max-age={YEAR}, immutable" if versioned else "public, no-cache"
-        )
+        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if versioned else "public, no-cache"
         return response.make_conditional(request)
 
 
@@ -124,9 +122,7 @@ def create_app(settings, services=None, *, views=VIEWS, fresh_assets=False) -> F
     If services has a method `site()`, its dict is given to every template as `site`:
     data_updated (date or None) and version (str), both shown in the footer.
     """
-    app = Flask(
-        "server", root_path=str(ROOT / "server"), template_folder=str(ROOT / "templates"), static_folder=None
-    )
+    app = Flask("server", root_path=str(ROOT / "server"), template_folder=str(ROOT / "templates"), static_folder=None)
     app.config.update(
         CANGXANH=settings,
         DEBUG=False,

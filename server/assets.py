@@ -122,9 +122,7 @@ def download(folder, groups=("app",), *, pip=None, lock_path=LOCK):
 def check(spec, tarball, wanted):
     """Raises AssetError unless the tarball's sha512 is the wanted one."""
     if sha512(tarball) != wanted:
-        raise AssetError(
-            f"{spec}: the downloaded file is not the pinned one (sha512 differs); nothing was installed"
-        )
+        raise AssetError(f"{spec}: the downloaded file is not the pinned one (sha512 differs); nothing was installed")
 
 
 def unpack(spec, tarball, patterns, folder):

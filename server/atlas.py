@@ -45,14 +45,24 @@ def ground_document(store):
     outside = land[land["code"] == "L-OUT"]
     water = store.snapshot("water_bodies")
     named = water[water.geometry.notna() & (water.geometry.geom_type == "Point")]
-    labels = [
-        _label(r, "water", 10) for r in named.itertuples()
-    ] + [{"name": _("Gulf of Tonkin"), "lon": 107.02, "lat": 20.64, "kind": "sea"}]
+    labels = [_label(r, "water", 10) for r in named.itertuples()] + [
+        {"name": _("Gulf of Tonkin"), "lon": 107.02, "lat": 20.64, "kind": "sea"}
+    ]
     labels += [
-        {"name": text(r._asdict(), "name"), "lon": r.centre_lon, "lat": r.centre_lat, "kind": "place", "from_zoom": 11.5}
+        {
+            "name": text(r._asdict(), "name"),
+            "lon": r.centre_lon,
+            "lat": r.centre_lat,
+            "kind": "place",
+            "from_zoom": 11.5,
+        }
         for r in wards.itertuples()
     ]
-    for name, lon, lat in (("Quảng Ninh", 106.83, 21.13), ("Hưng Yên", 106.3, 20.6), ("Bắc Ninh", 106.16, 21.12)):
+    for name, lon, lat in (
+        ("Quảng Ninh", 106.83, 21.13),
+        ("Hưng Yên", 106.3, 20.6),
+        ("Bắc Ninh", 106.16, 21.12),
+    ):
         labels.append({"name": name, "lon": lon, "lat": lat, "kind": "outside"})
     return {
         "land": _collection(inside), "outside": _collection(outside), "cells": _collection(wards, names=True),
@@ -89,7 +99,10 @@ def gap_layer(rows, measure, placed):
 def gap_split(row, measure):
     """treated, not_treated and unknown of a row in the chosen measure; None where it has none."""
     if measure == "m3":
-        return {k: row[f]["likely"] for k, f in (("treated", "treated"), ("not_treated", "known_gap"), ("unknown", "unknown"))}
+        return {
+            k: row[f]["likely"]
+            for k, f in (("treated", "treated"), ("not_treated", "known_gap"), ("unknown", "unknown"))
+        }
     if measure == "people":
         people = row.get("people")
         return people and {
@@ -159,7 +172,13 @@ def bounds_of(features):
 
 def _label(row, kind, from_zoom):
     at = row.geometry
-    return {"name": text(row._asdict(), "name"), "lon": at.x, "lat": at.y, "kind": kind, "from_zoom": from_zoom}
+    return {
+        "name": text(row._asdict(), "name"),
+        "lon": at.x,
+        "lat": at.y,
+        "kind": kind,
+        "from_zoom": from_zoom,
+    }
 
 
 def _collection(frame, names=False):

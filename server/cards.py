@@ -1,52 +1,17 @@
-"""Cards: everything known about one unit, facility or hotspot, as plain data for a template."""
+"""The card of one unit: where its waste water goes, how we know, and what is not known."""
 
 import pandas as pd
 import pyproj
 
 from geo import coverage, places
 from geo.coverage import SCENARIOS
-from layers.catalogue import COMPLIANCE, LAYERS
-from server.figures import WARD_KINDS
 from server.i18n import gettext as _
-from server.i18n import language, number, text
-from server.search import fold
+from server.i18n import number, text
+from server.records import find, known, plain, source_of, unit_word
 
 _GEOD = pyproj.Geod(ellps="WGS84")
 NEAR_M = 5000
-_NOTHING_KNOWN = {s: None for s in SCENARIOS}
-FACILITY_LAYERS = ("treatment_plants", "industrial_zones", "waste_sites", "port_areas")
-
-
-def plain(row):
-    """A row of a snapshot as a dict, with None for what is missing."""
-    return {k: None if not hasattr(v, "geom_type") and pd.isna(v) else v for k, v in row.items()}
-
-
-def source_of(row):
-    """What provenance() in the templates needs, from any record."""
-    titles = (row.get("source") or "").split(" | ")
-    dates = (row.get("source_date") or "").split(" | ")
-    dates += [""] * (len(titles) - len(dates))
-    return [
-        {"title": t, "publisher": None, "date": d.replace(" (est.)", ""), "url": None, "confidence": row.get("confidence"),
-         "geometry_quality": row.get("geometry_quality") if i == 0 else None,
-         "note": text(row, "note") if i == 0 else None}
-        for i, (t, d) in enumerate(zip(titles, dates, strict=False))
-    ]  # fmt: skip
-
-
-def matches(row, typed):
-    """Whether the typed text, without marks, stands in a row's code, names, old district or ward; blank always does."""
-    unit = row["unit"] or {}
-    parts = (row["code"], row["name_vi"], row["name_en"], row["district_old"], unit.get("name_vi"), unit.get("name_en"))
-    return fold(typed) in fold(" ".join(p for p in parts if p))
-
-
-def find(store, layer, code):
-    """One record as a dict with its geometry, or None."""
-    rows = store.snapshot(layer)
-    rows = rows[rows["code"] == code]
-    return plain(rows.iloc[0]) if len(rows) else None
+_NOTHING_KNOWN = dict.fromkeys(SCENARIOS)
 
 
 # --- units ---
@@ -69,9 +34,13 @@ def unit_card(services, code, as_of, with_building=False):
     if row is None and code == "HP":
         row = view.total | {"code": code}
     if row is None:  # its waste water is not known: a card without figures, which says so
-        row = {"code": code, "generated": _NOTHING_KNOWN, "parts": {p: _NOTHING_KNOWN for p in coverage.PARTS}}
+        row = {
+            "code": code,
+            "generated": _NOTHING_KNOWN,
+            "parts": dict.fromkeys(coverage.PARTS, _NOTHING_KNOWN),
+        }
         row["spans"] = row["parts"]
-        row |= {k: _NOTHING_KNOWN for k in ("gap", "treated", "treated_share", "to_standard_share", "unknown_share")}
+        row |= dict.fromkeys(("gap", "treated", "treated_share", "to_standard_share", "unknown_share"), _NOTHING_KNOWN)
     row = row | {
         "name_vi": record["name_vi"], "name_en": record["name_en"], "kind": record["kind"] if admin or "state" in record else "port",
     }  # fmt: skip
@@ -145,8 +114,8 @@ def _plants_of(services, codes, view):
                 "code": plant, "name_vi": names.at[plant, "name_vi"], "name_en": names.at[plant, "name_en"],
                 "state": "unknown" if state is None else state["state"],
                 "state_since": None if state is None or pd.isna(state["valid_from"]) else state["valid_from"].date(),
-                "capacity_m3": None if state is None else _known(state["capacity_likely"]),
-                "measured_m3": None if state is None else _known(state["measured"]),
+                "capacity_m3": None if state is None else known(state["capacity_likely"]),
+                "measured_m3": None if state is None else known(state["measured"]),
                 "compliance": "unknown" if state is None else state["compliance"],
                 "share": share if len(codes) == 1 else None, "basis": link["basis"].replace(" ", "_"),
                 "link_note": text(plain(link), "note"), "link_source": link["source"],
@@ -156,13 +125,13 @@ def _plants_of(services, codes, view):
     return out
 
 
-def _known(value):
-    return None if pd.isna(value) else float(value)
-
-
 def _next_steps(plants):
     return [
-        {"text": _("%(name)s is being built.", name=text(p, "name")), "date": None, "source": p["link_source"]}
+        {
+            "text": _("%(name)s is being built.", name=text(p, "name")),
+            "date": None,
+            "source": p["link_source"],
+        }
         for p in plants
         if p["state"] == "building"
     ]
@@ -271,16 +240,11 @@ def _assumptions(services, code, made):
     out = []
     for key in wanted:
         n = plain(norms.loc[key])
-        value = f"{number(n['value_likely'])} ({number(n['value_low'])}–{number(n['value_high'])}) {unit_word(n['unit'])}"
+        value = (
+            f"{number(n['value_likely'])} ({number(n['value_low'])}–{number(n['value_high'])}) {unit_word(n['unit'])}"
+        )
         out.append({"label": text(n, "norm"), "value": value, "source": n["reference"]})
     return out
-
-
-def unit_word(unit):
-    """A unit of measure in the reader's language."""
-    if language() == "vi":
-        return {"0..1": ""}.get(unit, unit)
-    return {"L/người/ngày": "L/person/day", "m³/ha/ngày": "m³/ha/day", "m³/ngày": "m³/day", "0..1": ""}.get(unit, unit)
 
 
 def _near(services, record, limit=5):
@@ -313,153 +277,3 @@ def _unit_sources(links, code, record):
     for link in links[links["unit"] == code].to_dict("records"):
         out += source_of(plain(link))
     return out
-
-
-# --- facilities ---
-
-
-def facilities(services, as_of):
-    """All facilities as rows with the state and capacity of a date, in one list."""
-    store = services.store
-    states = coverage.in_force(store.snapshot("plant_states"), as_of).set_index("plant")
-    treatment = services.figures.zone_treatment(as_of)
-    wards = services.figures.wards_of_places()
-    names = store.snapshot("admin_units").set_index("code")
-    out = []
-    for layer in FACILITY_LAYERS:
-        for record in store.snapshot(layer).to_dict("records"):
-            r = plain(record) | {"layer": layer}
-            code = r["code"]
-            ward = wards.get(code)
-            r["unit"] = None if ward is None else {"code": ward, **{k: names.at[ward, k] for k in ("name_vi", "name_en")}}
-            r |= {"state_since": None, "capacity_m3": None, "measured_m3": None, "compliance": None, "treatment": None}
-            if layer == "treatment_plants":
-                r["group"], r["state"], r["compliance"] = "wastewater_plant", "unknown", "unknown"
-                r["capacity_m3"] = r["design_m3d"]
-                if code in states.index:
-                    s = states.loc[code]
-                    r["state"], r["compliance"] = s["state"], s["compliance"]
-                    r["state_since"] = None if pd.isna(s["valid_from"]) else s["valid_from"].date()
-                    r["capacity_m3"] = _known(s["capacity_likely"]) or r["capacity_m3"]
-                    r["measured_m3"] = _known(s["measured"])
-                elif r["kind"] == "programme":
-                    r["state"] = "planned"
-            elif layer == "industrial_zones":
-                r["group"], r["treatment"] = r["kind"], treatment.get(code)
-            elif layer == "waste_sites":
-                r["group"], r["state"] = "solid_waste", waste_state(r["status_en"])
-            else:
-                r["group"], r["state"] = "port", "operating" if r["kind_en"] != "system" else "unknown"
-            out.append(r)
-    return out
-
-
-def waste_state(status):
-    """State of a waste site from the words of its source; `unknown` where they do not say.
-
-    >>> waste_state("overloaded (2013)"), waste_state("planned"), waste_state(None)
-    ('operating', 'planned', 'unknown')
-    """
-    status = status or ""
-    if status.startswith(("operating", "overloaded")):
-        return "operating"
-    return "planned" if status.startswith("planned") else "unknown"
-
-
-def facility_card(services, code, as_of):
-    """Everything known about one facility, or None."""
-    row = next((r for r in facilities(services, as_of) if r["code"] == code), None)
-    if row is None:
-        return None
-    store = services.store
-    names = {r["code"]: r for r in facilities(services, as_of)}
-    units = services.figures.inputs().units
-    links = services.figures.links(as_of)
-    flows = services.figures.ledger(as_of).flows.set_index(["unit", "destination"])
-    serves, served_by = [], []
-    for link in links.to_dict("records"):
-        if code not in (link["unit"], link["destination"]):
-            continue
-        key = (link["unit"], link["destination"])
-        flow = {s: _known(flows.at[key, f"m3d_{s}"]) if key in flows.index else None for s in SCENARIOS}
-        other = link["unit"] if link["destination"] == code else link["destination"]
-        named = units.loc[other] if other in units.index else names.get(other)
-        if named is None:
-            continue
-        entry = {
-            "code": other, "name_vi": named["name_vi"], "name_en": named["name_en"], "flow": flow,
-            "kind": named["kind"] if other in units.index else named["group"],
-            "basis": link["basis"].replace(" ", "_"), "note": text(plain(link), "note"), "source": link["source"],
-        }  # fmt: skip
-        (serves if link["destination"] == code else served_by).append(entry)
-    history = store.snapshot("plant_states")
-    history = history[history["plant"] == code].sort_values("valid_from", ascending=False, na_position="last")
-    return {
-        "facility": row,
-        "serves": serves,
-        "served_by": served_by,
-        "history": [
-            {"date": None if pd.isna(h["valid_from"]) else h["valid_from"].date(), "state": h["state"],
-             "note": text(plain(h), "note"), "source": h["source"]}
-            for h in history.to_dict("records")
-        ],
-        "facts": facility_facts(row),
-        "sources": source_of(row),
-    }  # fmt: skip
-
-
-_HIDDEN = {"code", "name_vi", "name_en", "kind", "state", "valid_from", "valid_to", "geometry_quality", "coord_source",
-           "source", "source_date", "confidence", "design_m3d"}  # fmt: skip
-
-
-def facility_facts(row):
-    """Label and value of every public field of a facility that says something, in the reader's language."""
-    layer, out = LAYERS[row["layer"]], []
-    for f in layer.fields:
-        if f.name in _HIDDEN or not f.public or f.name.startswith("note_") or f.name.endswith("_en"):
-            continue
-        if f.name.endswith("_vi"):
-            stem = f.name[:-3]
-            value = text(row, stem)
-            label = layer.by_name[f"{stem}_en"].en if language() == "en" else f.vi
-        else:
-            value = row.get(f.name)
-            label = getattr(f, language())
-            if value is not None and f.kind == "number":
-                value = number(value)
-            elif value is not None and f.kind == "integer":
-                value = str(int(value))
-            elif value is not None and f.allowed:
-                value = layer.words(f.name, value, language())
-        if value:
-            out.append({"label": label, "value": value, "unit": unit_word(f.unit) if f.unit != "people" else ""})
-    return out
-
-
-# --- hotspots ---
-
-
-def hotspots(services, as_of):
-    """All public hotspots as rows."""
-    wards = services.figures.wards_of_places()
-    names = services.store.snapshot("admin_units").set_index("code")
-    out = []
-    for record in services.store.snapshot("hotspots").to_dict("records"):
-        r = plain(record)
-        ward = wards.get(r["code"])
-        r["unit"] = None if ward is None else {"code": ward, **{k: names.at[ward, k] for k in ("name_vi", "name_en")}}
-        r["media_list"] = r["media"].split(";")
-        r["class"] = r["severity_class"] or "not_enough_data"
-        out.append(r)
-    return out
-
-
-def compliance_words():
-    """Codes of compliance, for keys."""
-    return [c.value for c in COMPLIANCE]
-
-
-def ward_codes(store):
-    """Codes of today's wards, communes and special zones."""
-    rows = store.snapshot("admin_units")
-    return list(rows.loc[rows["kind"].isin(WARD_KINDS), "code"])

@@ -40,8 +40,7 @@ def ledger_bar_svg(parts, *, title, desc="", height=28):
             continue
         width = 100 * value / total
         pieces.append(
-            f'<rect x="{x:.3f}%" width="{width:.3f}%" height="{height}" fill="{part_fill(part)}" '
-            f'data-part="{part}"/>'
+            f'<rect x="{x:.3f}%" width="{width:.3f}%" height="{height}" fill="{part_fill(part)}" data-part="{part}"/>'
         )
         if x > 0:
             pieces.append(f'<rect x="{x:.3f}%" width="1.5" height="{height}" fill="#fff"/>')
@@ -224,9 +223,7 @@ def merged_plants(nodes, links, label, *, keep=2):
         ends = ("plants" if link[end] in plants else link[end] for end in ("source", "target"))
         key = (*ends, link.get("part"))
         sums[key] = sums.get(key, 0.0) + link["value"]
-    joined = [
-        {"source": s, "target": t, "part": part, "value": v, "shown": ""} for (s, t, part), v in sums.items()
-    ]
+    joined = [{"source": s, "target": t, "part": part, "value": v, "shown": ""} for (s, t, part), v in sums.items()]
     order = {"producer": 0, "plant": 1, "outcome": 2}
     kept = [node for node in nodes if node["id"] not in plants]
     return sorted([*kept, one], key=lambda node: order[node["column"]]), joined

@@ -33,18 +33,22 @@ class CommandError(Exception):
     """Something the person at the keyboard can mend, told in one line."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong call in one line, like every other error."""
+
+    def error(self, message):
+        print(f"cangxanh: {message}. See: {self.prog} --help", file=sys.stderr)
+        sys.exit(1)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
-        prog="run.py", description="Cảng Xanh, the environmental map of a port city."
-    )
+    parser = _Parser(prog="run.py", description="Cảng Xanh, the environmental map of a port city.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name, run, words):
         sub = commands.add_parser(name, help=words, description=words)
         sub.set_defaults(run=run)
-        sub.add_argument(
-            "--data", type=Path, default=ROOT / "var", metavar="DIR", help="data folder (default: var)"
-        )
+        sub.add_argument("--data", type=Path, default=ROOT / "var", metavar="DIR", help="data folder (default: var)")
         return sub
 
     sub = command("serve", _serve, "Start the web server.")
@@ -158,9 +162,7 @@ def _population(arguments):
 
 def _ledger(arguments):
     services = _open(arguments)
-    view = services.figures.coverage(
-        arguments.by, arguments.as_of or services.today(), arguments.with_building
-    )
+    view = services.figures.coverage(arguments.by, arguments.as_of or services.today(), arguments.with_building)
     sources = services.figures.ledger_sources(view)
     if arguments.format == "json":
         json.dump(ledger_document(view, sources), sys.stdout, ensure_ascii=False, indent=1, allow_nan=False)

@@ -40,7 +40,16 @@ def index(store):
             short = r.name_vi.split(" (")[0].split(" – ")[0]
             aliases = (Alias(short),) if short != r.name_vi else ()
             entries.append(
-                Entry(r.code, kind_of(r), r.name_vi, r.name_en or "", f"/{page}/{r.code}", aliases, 1, r.district_old or "")
+                Entry(
+                    r.code,
+                    kind_of(r),
+                    r.name_vi,
+                    r.name_en or "",
+                    f"/{page}/{r.code}",
+                    aliases,
+                    1,
+                    r.district_old or "",
+                )
             )
     return Index(entries)
 
@@ -54,4 +63,11 @@ def shown(hit, language):
         place = f" ({hit.alias.context})" if hit.alias.context else ""
         note = _("before July 2025: %(name)s", name=hit.alias.text + place)
     name = (e.name_en if language == "en" else "") or e.name_vi
-    return {"name": name, "kind": kind, "kind_word": word("kind", kind), "note": note, "url": e.url, "code": e.code}
+    return {
+        "name": name,
+        "kind": kind,
+        "kind_word": word("kind", kind),
+        "note": note,
+        "url": e.url,
+        "code": e.code,
+    }

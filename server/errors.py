@@ -71,9 +71,7 @@ def answer(code, *, incident=None, headers=(), sentence=None):
 
 def _page(code, title, advice, incident):
     try:
-        return make_response(
-            render_template("error.html", code=code, title=title, advice=advice, incident=incident)
-        )
+        return make_response(render_template("error.html", code=code, title=title, advice=advice, incident=incident))
     except Exception:
         log.exception("error page failed")
         text = f"{title}. {advice}" + (f" [{incident}]" if incident else "")

@@ -156,7 +156,7 @@ class Figures:
         share = pd.DataFrame({s: own.fillna(getattr(city, s)) for s in SCENARIOS}, index=rows.index)
         by_area = coverage.industrial_generation(rows["area_ha"], share, norms["industry_per_ha"])
         by_licence = share.mul(rows["licensed_m3d"], axis=0)
-        measured = pd.DataFrame({s: rows["measured_m3d"] for s in SCENARIOS}, index=rows.index)
+        measured = pd.DataFrame(dict.fromkeys(SCENARIOS, rows["measured_m3d"]), index=rows.index)
         # what runs in a place that is not known to operate is not known either
         made = measured.fillna(by_licence).fillna(by_area).where(rows["state"] == "operating")
         out = pd.DataFrame(rows[["name_vi", "name_en", "kind", "source", "confidence"]])
@@ -172,9 +172,7 @@ class Figures:
     def _ports(self):
         rows = self.store.snapshot("port_areas").set_index("code")
         rows = rows[rows["kind_en"] != "system"]  # the group row stands for all the others
-        out = pd.DataFrame(rows[["name_vi", "name_en", "source", "confidence"]]).assign(
-            kind="port", people=np.nan
-        )
+        out = pd.DataFrame(rows[["name_vi", "name_en", "source", "confidence"]]).assign(kind="port", people=np.nan)
         for s in SCENARIOS:
             out[s] = rows["declared_m3d"]
         out["basis"] = np.where(rows["declared_m3d"].notna(), "declared", "none")
@@ -208,9 +206,7 @@ class Figures:
             groups = [_OTHER_SIDE if where.get(u) == "HD" else _OLD_CITY for u in others]
         else:
             groups = [where.get(u) or NO_DISTRICT for u in others]
-        return pd.concat(
-            [of_wards, pd.DataFrame({"unit": others, "group": groups, "share": 1.0})], ignore_index=True
-        )
+        return pd.concat([of_wards, pd.DataFrame({"unit": others, "group": groups, "share": 1.0})], ignore_index=True)
 
     def _level(self, by):
         rows = self.store.snapshot("admin_units")
@@ -262,15 +258,11 @@ class Figures:
         facilities = self.facilities_by_group(by, as_of, with_building)
         for r in rows:
             r["facilities"] = facilities.get(r["code"])
-        return Coverage(
-            by, as_of, with_building, rows, total, result, self._uncounted(result), self.version()
-        )
+        return Coverage(by, as_of, with_building, rows, total, result, self._uncounted(result), self.version())
 
     def _group_names(self, by, groups):
         admin = self.store.snapshot("admin_units").set_index("code")
-        names = admin.loc[
-            admin.index.intersection(groups), ["name_vi", "name_en", "kind", "confidence"]
-        ].copy()
+        names = admin.loc[admin.index.intersection(groups), ["name_vi", "name_en", "kind", "confidence"]].copy()
         names.loc[names.index.isin(groups), "basis"] = "sum"
         if NO_DISTRICT in groups:
             names.loc[NO_DISTRICT, ["name_vi", "name_en", "kind", "confidence", "basis"]] = [
@@ -328,7 +320,14 @@ class Figures:
         admin = self.store.snapshot("admin_units")
         wards = admin[admin["kind"].isin(WARD_KINDS)].set_index("code").geometry
         out = {}
-        for layer in ("industrial_zones", "treatment_plants", "port_areas", "waste_sites", "hotspots", "stations"):
+        for layer in (
+            "industrial_zones",
+            "treatment_plants",
+            "port_areas",
+            "waste_sites",
+            "hotspots",
+            "stations",
+        ):
             rows = self.store.snapshot(layer).set_index("code")
             out |= places.containing(rows.geometry, wards).to_dict()
         return out
@@ -371,7 +370,8 @@ class Figures:
         return out
 
     def ledger_sources(self, view):
-        """What a ledger rests on: {"sources": texts, "official": reported figures on waste water beside it}."""
+        """What a ledger rests on and stands beside: sources (texts), official (reported figures on waste water),
+        domestic (the share treated of the old city's domestic water, which the reported "under 10 %" speaks of)."""
         made = self.inputs()
         used = set(made.units.loc[view.ledger.units, "source"])
         used |= set(view.ledger.flows["source"]) | set(self.store.snapshot("norms")["source"])
@@ -386,7 +386,8 @@ class Figures:
              "unit": r.unit_en, "why_differs": r.why_differs_en, "source": r.source}
             for r in rows.itertuples()
         ]  # fmt: skip
-        return {"sources": texts, "official": official}
+        domestic = {"unit": _OLD_CITY, "treated_share": self.domestic_share(view.as_of)}
+        return {"sources": texts, "official": official, "domestic": domestic}
 
     def _uncounted(self, result):
         units = self.inputs().units

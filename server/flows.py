@@ -19,10 +19,7 @@ def diagram(figures, view):
     units = figures.inputs().units.loc[result.units]
     producer = [_producer(k) for k in units["kind"]]
     likely = result.worlds[1]
-    if view.by == "zone":
-        rows = [i for i, k in enumerate(units["kind"]) if k not in WARD_KINDS]
-    else:
-        rows = range(len(units))
+    rows = [i for i, k in enumerate(units["kind"]) if k not in WARD_KINDS] if view.by == "zone" else range(len(units))
     direct = {}
     for i in rows:
         for p, part in enumerate(PARTS):
@@ -45,10 +42,14 @@ def diagram(figures, view):
     nodes = [
         {"id": p, "label": label, "column": "producer"}
         for p, label in (
-            ("urban", _("Urban wards")), ("rural", _("Rural communes")), ("industrial_park", _("Industrial parks")),
-            ("industrial_cluster", _("Industrial clusters")), ("craft_village", _("Craft villages")), ("port", _("Ports")),
+            ("urban", _("Urban wards")),
+            ("rural", _("Rural communes")),
+            ("industrial_park", _("Industrial parks")),
+            ("industrial_cluster", _("Industrial clusters")),
+            ("craft_village", _("Craft villages")),
+            ("port", _("Ports")),
         )
-    ]  # fmt: skip
+    ]
     nodes += [{"id": p, "label": names.get(p, _("Smaller plants")), "column": "plant"} for p in plants]
     nodes += [{"id": p, "label": words.word("part", p), "column": "outcome", "part": p} for p in PARTS]
     flow = {n["id"]: 0.0 for n in nodes}
@@ -78,7 +79,10 @@ def _through_plants(figures, result, units, producer_of, total):
         if not p["works"] or not p["inflow_likely"] > 0:
             continue
         plant = f.destination if p["inflow_likely"] >= _SMALL * total else "smaller"
-        for part, taken in ((compliance[p["compliance"]], p["treated_likely"]), ("over_capacity", p["over_capacity_likely"])):
+        for part, taken in (
+            (compliance[p["compliance"]], p["treated_likely"]),
+            ("over_capacity", p["over_capacity_likely"]),
+        ):
             value = f.m3d_likely * taken / p["inflow_likely"]
             if value > 0:
                 key = (producer_of[f.unit], plant, part)

@@ -14,11 +14,11 @@ def ledger_document(view, sources):
         "unit": "m3/day",
         "data_version": view.version,
         "total": {
-            k: view.total[k]
-            for k in ("generated", "parts", "treated_share", "to_standard_share", "unknown_share")
+            k: view.total[k] for k in ("generated", "parts", "treated_share", "to_standard_share", "unknown_share")
         },
         "units": [{k: row.get(k) for k in keep} for row in view.rows],
         "not_counted": view.uncounted,
+        "domestic_before_merger": sources["domestic"],
         "official": sources["official"],
         "sources": sources["sources"],
     }
@@ -27,9 +27,7 @@ def ledger_document(view, sources):
 def ledger_csv(view):
     """The rows of a ledger as CSV bytes: one line per unit, three columns per figure, m³/day."""
     rows = [ledger_cells(r) for r in view.rows]
-    return export.csv_bytes(
-        rows, list(ledger_cells(view.total | dict.fromkeys(("name_vi", "name_en", "kind"))))
-    )
+    return export.csv_bytes(rows, list(ledger_cells(view.total | dict.fromkeys(("name_vi", "name_en", "kind")))))
 
 
 def ledger_cells(row):
@@ -58,22 +56,23 @@ def ledger_table(view, sources):
     out = [f"Ledger by {view.by} on {view.as_of}, likely case, m³/day"
            + (", plants under construction counted" if view.with_building else "")]  # fmt: skip
     for line in lines:
-        cells = [
-            c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
-        ]
+        cells = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
         out.append("  ".join(cells).rstrip())
     out.append("")
     for name in ("generated", *PARTS):
         v = view.total["generated"] if name == "generated" else view.total["parts"][name]
-        out.append(
-            f"{name:22} low {v['low']:>12,.0f}   likely {v['likely']:>12,.0f}   high {v['high']:>12,.0f}"
-        )
+        out.append(f"{name:22} low {v['low']:>12,.0f}   likely {v['likely']:>12,.0f}   high {v['high']:>12,.0f}")
     for name in ("treated_share", "to_standard_share", "unknown_share"):
         v = view.total[name]
         out.append(f"{name:22} low {v['low']:>12.1%}   likely {v['likely']:>12.1%}   high {v['high']:>12.1%}")
     if view.uncounted:
         out.append(f"Not counted, because their waste water is not known: {len(view.uncounted)} "
                    f"({', '.join(u['code'] for u in view.uncounted)}).")  # fmt: skip
+    d = sources["domestic"]["treated_share"]
+    out.append(
+        f"Domestic waste water of the city before 1 July 2025 alone, share treated: "
+        f"{d['likely']:.1%} (low {d['low']:.1%}, high {d['high']:.1%})"
+    )
     out.append("Reported beside it, on other bases:")
     out += [
         f"  {o['value']} {o['unit']}: {o['indicator']}, {o['scope']}, {o['year']} ({o['source']})"

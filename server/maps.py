@@ -169,9 +169,7 @@ class GeoJsonLayer:
         if (self.data is None) == (self.url is None):
             raise ValueError(f"layer {self.id}: give either data or url")
         if self.value and len(self.colours) != len(self.breaks) + 1:
-            raise ValueError(
-                f"layer {self.id}: {len(self.breaks)} breaks need {len(self.breaks) + 1} colours"
-            )
+            raise ValueError(f"layer {self.id}: {len(self.breaks)} breaks need {len(self.breaks) + 1} colours")
 
     def document(self):
         made = {
@@ -210,14 +208,10 @@ class SymbolLayer:
     on: bool = True
 
     def __post_init__(self):
-        _check_points(
-            self.id, self.features, ("code", "name", "lon", "lat", "not_treated", "unknown", "treated")
-        )
+        _check_points(self.id, self.features, ("code", "name", "lon", "lat", "not_treated", "unknown", "treated"))
 
     def document(self):
-        square = [
-            f | {"square": f.get("kind") in MAP_SIGNS and f.get("kind") != "port"} for f in self.features
-        ]
+        square = [f | {"square": f.get("kind") in MAP_SIGNS and f.get("kind") != "port"} for f in self.features]
         return {"kind": "symbols", "features": square}
 
     def count(self):
@@ -341,9 +335,7 @@ def map_page(layers, *, bounds, name="cangxanh", settings=None, attribution=None
         document["tiles"] = {"url": tiles, "credit": safe(settings.internet_tiles_credit)}
     return MapParts(
         name=board.get_name(),
-        header=Markup(
-            "".join(child.render() for key, child in figure.header._children.items() if key != "meta_http")
-        ),
+        header=Markup("".join(child.render() for key, child in figure.header._children.items() if key != "meta_http")),
         body=Markup(figure.html.render()),
         script=Markup(figure.script.render()),
         data=_json(document),

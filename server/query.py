@@ -15,7 +15,13 @@ def choice(name, allowed, default):
     """One of the allowed words; a blank is the default. Anything else is refused with the list."""
     value = request.args.get(name) or default
     if value not in allowed:
-        raise Refused(_("“%(name)s” must be one of: %(allowed)s.", name=name, allowed=", ".join(a for a in allowed if a)))
+        raise Refused(
+            _(
+                "“%(name)s” must be one of: %(allowed)s.",
+                name=name,
+                allowed=", ".join(a for a in allowed if a),
+            )
+        )
     return value
 
 
@@ -30,7 +36,12 @@ def day(name, default):
         raise Refused(_("“%(name)s” must be a date such as 2026-11-22.", name=name)) from None
     if not FIRST_DAY <= value <= LAST_DAY:
         raise Refused(
-            _("“%(name)s” must lie between %(first)s and %(last)s.", name=name, first=FIRST_DAY.isoformat(), last=LAST_DAY.isoformat())
+            _(
+                "“%(name)s” must lie between %(first)s and %(last)s.",
+                name=name,
+                first=FIRST_DAY.isoformat(),
+                last=LAST_DAY.isoformat(),
+            )
         )
     return value
 
@@ -45,5 +56,3 @@ def keep(**changes):
     """The present settings of the page with some changed, as arguments for url_for."""
     held = {k: v for k, v in request.args.items() if k != "lang"}
     return {k: v for k, v in (held | changes).items() if v not in (None, "")}
-
-

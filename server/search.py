@@ -28,35 +28,19 @@ Equal scores: the greater weight, then the Vietnamese alphabet, then the code.
 """
 
 import heapq
-import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby, pairwise, product
+from itertools import pairwise, product
 from typing import NamedTuple
+
+from server.letters import AGREEMENTS, Token, Word, agreement, has_marks, sort_key, tokens_of
 
 MAX_CHARS = 200
 MAX_WORDS = 24
 MAX_CANDIDATES = 800
 MAX_DOUBTS = 4
 TYPO_LETTERS = 5
-
-_TONES = {"\u0300": 1, "\u0309": 2, "\u0303": 3, "\u0301": 4, "\u0323": 5}
-_QUALITIES = {"\u0306": "ă", "\u0302": "â", "\u031b": "ơ"}
-
-_ALPHABET = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
-_LETTER_RANK = {letter: rank for rank, letter in enumerate(_ALPHABET)}
-_WITH_QUALITY = {
-    ("a", "ă"): "ă",
-    ("a", "â"): "â",
-    ("e", "â"): "ê",
-    ("o", "â"): "ô",
-    ("o", "ơ"): "ơ",
-    ("u", "ơ"): "ư",
-    ("d", "đ"): "đ",
-}
 
 
 @dataclass(frozen=True)
@@ -102,21 +86,6 @@ class Hit:
     score: float
     alias: Alias | None
     why: str
-
-
-class _Word(NamedTuple):
-    """plain: letters without marks. marks: one sign for each letter. tone: 0-5."""
-
-    plain: str
-    marks: str
-    tone: int
-
-
-class _Token(NamedTuple):
-    word: _Word
-    dotted: bool
-    after_comma: bool
-    bracketed: bool
 
 
 @dataclass(frozen=True)
@@ -165,81 +134,14 @@ _KIND_UNITS = {
 }
 
 
-def _decomposed(text: str) -> str:
-    """Compatibility decomposition, lower case: one letter, then its marks."""
-    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+def _phrase(text: str) -> tuple[Word, ...]:
+    return tuple(token.word for token in tokens_of(text))
 
 
-# A word with its marks, and with the signs nobody sees (soft hyphen, zero width).
-_WORD = re.compile("(?:[^\\W_]|[\u0300-\u036f\u00ad\u200b-\u200d\u2060\ufeff])+")
-
-
-@lru_cache(maxsize=65536)
-def _word(raw: str) -> _Word | None:
-    """One decomposed word, its marks taken apart, so that hoà and hòa are the same."""
-    letters: list[str] = []
-    marks: list[str] = []
-    tone = 0
-    for char in raw:
-        if char.isalnum():
-            # The Icelandic eth looks the same in capitals and is often typed.
-            stroke = char in "đð"
-            letters.append("d" if stroke else char)
-            marks.append("đ" if stroke else " ")
-        elif letters and char in _TONES:
-            tone = _TONES[char]
-        elif letters and char in _QUALITIES:
-            marks[-1] = _QUALITIES[char]
-    return _Word("".join(letters), "".join(marks), tone) if letters else None
-
-
-def _tokens(text: str) -> list[_Token]:
-    """The words of a text in order."""
-    found: list[_Token] = []
-    text = _decomposed(text)
-    comma = False
-    brackets = end = 0
-    for match in _WORD.finditer(text):
-        between = text[end : match.start()]
-        end = match.end()
-        comma = comma or "," in between or ";" in between
-        for sign in between:
-            brackets = max(0, brackets + (sign == "(") - (sign == ")"))
-        word = _word(match.group())
-        if word is not None:
-            found.append(_Token(word, text[end : end + 1] == ".", comma, brackets > 0))
-    return found
-
-
-def _has_marks(word: _Word) -> bool:
-    return word.tone != 0 or not word.marks.isspace()
-
-
-_AGREEMENTS = ("same", "fewer", "other")
-
-
-def _agreement(typed: _Word, name: _Word) -> str:
-    """'same', 'fewer' (typed marks are some of the name's) or 'other'.
-
-    The letters of typed are those of name, or its beginning.
-    """
-    if typed.marks == name.marks and typed.tone == name.tone:
-        return "same"
-    if typed.tone not in (0, name.tone):
-        return "other"
-    if any(mark not in (" ", name.marks[i]) for i, mark in enumerate(typed.marks)):
-        return "other"
-    return "fewer"
-
-
-def _phrase(text: str) -> tuple[_Word, ...]:
-    return tuple(token.word for token in _tokens(text))
-
-
-def _unit_phrases() -> dict[str, list[tuple[tuple[_Word, ...], str, frozenset[str], tuple[_Word, ...]]]]:
+def _unit_phrases() -> dict[str, list[tuple[tuple[Word, ...], str, frozenset[str], tuple[Word, ...]]]]:
     """By first plain word, longest first: words, language, unit keys, Vietnamese words."""
-    keys: dict[tuple[tuple[_Word, ...], str], set[str]] = {}
-    spelled: dict[tuple[tuple[_Word, ...], str], tuple[_Word, ...]] = {}
+    keys: dict[tuple[tuple[Word, ...], str], set[str]] = {}
+    spelled: dict[tuple[tuple[Word, ...], str], tuple[Word, ...]] = {}
     for unit in _UNITS:
         for language, texts in (("vi", unit.vi), ("en", unit.en), ("short", unit.short)):
             for text in texts:
@@ -258,7 +160,7 @@ def _unit_phrases() -> dict[str, list[tuple[tuple[_Word, ...], str, frozenset[st
 _PHRASES = _unit_phrases()
 
 
-def _unit_at(tokens: list[_Token], i: int, *, strict: bool):
+def _unit_at(tokens: list[Token], i: int, *, strict: bool):
     """The unit phrase that begins at word i, or None.
 
     strict: marks must be those of the phrase (names); otherwise they may be
@@ -276,11 +178,11 @@ def _unit_at(tokens: list[_Token], i: int, *, strict: bool):
             single = len(words[0].plain) == 1
             if single and not span[0].dotted and not (i == 0 and len(tokens) > 1):
                 continue
-            if _agreement(span[0].word, words[0]) == "other":
+            if agreement(span[0].word, words[0]) == "other":
                 continue
             return row
         allowed = ("same",) if strict else ("same", "fewer")
-        if all(_agreement(token.word, word) in allowed for token, word in zip(span, words, strict=True)):
+        if all(agreement(token.word, word) in allowed for token, word in zip(span, words, strict=True)):
             return row
     return None
 
@@ -310,7 +212,7 @@ class _Form(NamedTuple):
     own: frozenset[str]
     untyped: float
     size: float
-    spelled: tuple[_Word, ...]
+    spelled: tuple[Word, ...]
 
 
 def _form(
@@ -321,12 +223,12 @@ def _form(
     text: str,
     context: str,
     kind: str,
-    number_of: Callable[[_Word], int],
+    number_of: Callable[[Word], int],
 ) -> _Form | None:
     """The form of one text, or None when it has no words."""
-    tokens = _tokens(text)
-    words: list[tuple[_Word, int, float]] = []
-    spelled: list[_Word] = []
+    tokens = tokens_of(text)
+    words: list[tuple[Word, int, float]] = []
+    spelled: list[Word] = []
     named: list[tuple[int, frozenset[str]]] = []
     i = 0
     while i < len(tokens):
@@ -355,7 +257,7 @@ def _form(
     for place, keys in named:
         if place <= core[0] or (english and place > core[-1]):
             own |= keys
-    words.extend((token.word, _CONTEXT, 0.0) for token in _tokens(context))
+    words.extend((token.word, _CONTEXT, 0.0) for token in tokens_of(context))
     return _Form(
         entry,
         number,
@@ -388,7 +290,7 @@ class _Atom(NamedTuple):
     optional: typed after a comma, or the name of the city at the end.
     """
 
-    words: tuple[_Word, ...]
+    words: tuple[Word, ...]
     units: frozenset[str]
     optional: bool
     fits: tuple[dict[int, _Fit], ...]
@@ -396,7 +298,7 @@ class _Atom(NamedTuple):
 
 class _Query(NamedTuple):
     atoms: tuple[_Atom, ...]
-    spelled: tuple[_Word, ...]
+    spelled: tuple[Word, ...]
 
 
 def _deletions(plain: str) -> set[str]:
@@ -423,26 +325,24 @@ class Index:
     """A search index over entries. Built once; searching changes nothing."""
 
     def __init__(self, entries: Iterable[Entry]):
-        self._entries = sorted(entries, key=lambda e: (_sort_key(e.name_vi), e.kind, e.code, e.url))
+        self._entries = sorted(entries, key=lambda e: (sort_key(e.name_vi), e.kind, e.code, e.url))
         english = sorted(
             range(len(self._entries)),
-            key=lambda n: (_sort_key(self._entries[n].name_en or self._entries[n].name_vi), n),
+            key=lambda n: (sort_key(self._entries[n].name_en or self._entries[n].name_vi), n),
         )
         self._english_rank = [0] * len(english)
         for rank, number in enumerate(english):
             self._english_rank[number] = rank
 
-        numbers: dict[_Word, int] = {}
+        numbers: dict[Word, int] = {}
 
-        def number_of(word: _Word) -> int:
+        def number_of(word: Word) -> int:
             return numbers.setdefault(word, len(numbers))
 
         forms = [form for entry in range(len(self._entries)) for form in self._entry_forms(entry, number_of)]
         # When there are too many candidates the first ones are taken: short names,
         # which a few typed words cover best, and new names before old.
-        forms.sort(
-            key=lambda f: (f.size, f.alias is not None, -self._entries[f.entry].weight, f.entry, f.number)
-        )
+        forms.sort(key=lambda f: (f.size, f.alias is not None, -self._entries[f.entry].weight, f.entry, f.number))
         self._forms = forms
 
         self._forms_with: list[list[int]] = [[] for _ in numbers]
@@ -454,7 +354,7 @@ class Index:
                 for unit in form.units:
                     self._forms_of_unit.setdefault(unit, []).append(number)
 
-        self._spellings: dict[str, list[tuple[_Word, int]]] = {}
+        self._spellings: dict[str, list[tuple[Word, int]]] = {}
         for word, number in numbers.items():
             self._spellings.setdefault(word.plain, []).append((word, number))
         self._vocabulary = sorted(self._spellings)
@@ -498,7 +398,7 @@ class Index:
         top = heapq.nsmallest(max(0, limit), best, key=order.__getitem__)
         return [Hit(self._entries[number], *best[number]) for number in top]
 
-    def _entry_forms(self, number: int, number_of: Callable[[_Word], int]) -> list[_Form]:
+    def _entry_forms(self, number: int, number_of: Callable[[Word], int]) -> list[_Form]:
         entry = self._entries[number]
         texts = [(None, False, entry.name_vi, entry.context), (None, True, entry.name_en, entry.context)]
         texts += [(alias, False, alias.text, alias.context) for alias in entry.aliases]
@@ -506,13 +406,13 @@ class Index:
         return [form for form in forms if form is not None]
 
     def _parse(self, text: str) -> _Query:
-        tokens = _tokens(text)[:MAX_WORDS]
+        tokens = tokens_of(text)[:MAX_WORDS]
         if tokens and tokens[0].after_comma:
             tokens = [token._replace(after_comma=False) for token in tokens]
         city = self._city_at_end(tokens)
-        marked = any(_has_marks(token.word) for token in tokens)
+        marked = any(has_marks(token.word) for token in tokens)
         atoms: list[_Atom] = []
-        spelled: list[_Word] = []
+        spelled: list[Word] = []
         i = 0
         while i < len(tokens):
             optional = tokens[i].after_comma or i >= city
@@ -533,13 +433,13 @@ class Index:
             i += len(phrase)
         return _Query(tuple(atoms), tuple(spelled))
 
-    def _fits(self, typed: _Word, marked: bool, *, begun: bool, errors: bool) -> dict[int, _Fit]:
+    def _fits(self, typed: Word, marked: bool, *, begun: bool, errors: bool) -> dict[int, _Fit]:
         """The words of the index that a typed word may mean.
 
         marked: the query has marks, so those left out count. begun: words that
         only begin like it too. errors: also words one typing error away.
         """
-        share = {"same": 1.0, "fewer": 0.85, "other": 0.6} if marked else dict.fromkeys(_AGREEMENTS, 1.0)
+        share = {"same": 1.0, "fewer": 0.85, "other": 0.6} if marked else dict.fromkeys(AGREEMENTS, 1.0)
         fits: dict[int, _Fit] = {}
         if errors:
             for plain in self._near(typed.plain):
@@ -547,14 +447,14 @@ class Index:
         for plain in self._begun(typed.plain) if begun else ():
             part = len(typed.plain) / len(plain)
             for word, number in self._spellings[plain]:
-                other = marked and _agreement(typed, word) == "other"
+                other = marked and agreement(typed, word) == "other"
                 fits[number] = _Fit((0.6 if other else 1.0) * (0.80 + 0.15 * part), part, False)
         for word, number in self._spellings.get(typed.plain, ()):
-            fits[number] = _Fit(share[_agreement(typed, word)], 1.0, False)
+            fits[number] = _Fit(share[agreement(typed, word)], 1.0, False)
         return fits
 
     @staticmethod
-    def _city_at_end(tokens: list[_Token]) -> int:
+    def _city_at_end(tokens: list[Token]) -> int:
         """Where "(tp) hải phòng" begins at the end of an address, or past the end.
 
         Not when nothing but a unit stands before it: "cảng Hải Phòng".
@@ -632,7 +532,7 @@ class Index:
 
 def _compact(code: str) -> str:
     """A code without spaces, dots, marks and case: "hs 07" is HS07."""
-    return "".join(token.word.plain for token in _tokens(code))
+    return "".join(token.word.plain for token in tokens_of(code))
 
 
 _ROLE_SHARE = {_CORE: 1.0, _UNIT: 0.7, _CONTEXT: 0.8}
@@ -738,44 +638,3 @@ def _order(form: _Form, places: list[int]) -> float:
     if any(step > 1 for step in steps):
         return 0.92
     return 1.0 if ranks[0] == 0 else 0.97
-
-
-def fold(text: str) -> str:
-    """The text in small letters without marks, words parted by one space: for plain filters.
-
-    >>> fold("Phường  Đồ Sơn")
-    'phuong do son'
-    """
-    return " ".join(word.plain for word, *_ in _tokens(text))
-
-
-def collation_key(text: str) -> tuple:
-    """A sort key for Vietnamese text.
-
-    Syllable by syllable: first the letters (a ă â b c d đ e ê ... o ô ơ ... u ư
-    ... y), then the tone (ngang, huyền, hỏi, ngã, sắc, nặng). Numbers come
-    before letters and count as numbers; case and punctuation do not count.
-
-    >>> sorted(["Đồ Sơn", "Dương Kinh", "An Lão", "Ái Quốc"], key=collation_key)
-    ['Ái Quốc', 'An Lão', 'Dương Kinh', 'Đồ Sơn']
-    """
-    key = []
-    for word, *_ in _tokens(text):
-        signs = zip(word.plain, word.marks, strict=True)
-        for is_number, run in groupby(signs, key=lambda sign: sign[0] in "0123456789"):
-            if is_number:
-                digits = "".join(char for char, _ in run).lstrip("0")
-                key.append((0, len(digits), digits, 0))
-            else:
-                key.append((1, 0, tuple(_letter_rank(*sign) for sign in run), word.tone))
-    return tuple(key)
-
-
-def _letter_rank(char: str, mark: str) -> tuple[int, int]:
-    letter = _WITH_QUALITY.get((char, mark), char)
-    rank = _LETTER_RANK.get(letter)
-    return (0, rank) if rank is not None else (1, ord(char))
-
-
-def _sort_key(text: str) -> tuple:
-    return collation_key(text), text

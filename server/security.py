@@ -13,9 +13,7 @@ def public(view):
 
 def is_public(app, endpoint):
     view = app.view_functions.get(endpoint)
-    return bool(
-        getattr(view, "is_public", False) or getattr(getattr(view, "view_class", None), "is_public", False)
-    )
+    return bool(getattr(view, "is_public", False) or getattr(getattr(view, "view_class", None), "is_public", False))
 
 
 def routes(app):

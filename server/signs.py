@@ -148,9 +148,7 @@ def swatch(part, size=16):
 def hatch_defs():
     """The patterns and signs, once per page; must not be display:none or the patterns vanish."""
     patterns = "".join(_pattern(part) for part, look in PART_LOOK.items() if look[2])
-    symbols = "".join(
-        f'<symbol id="{name}" viewBox="0 0 20 20">{body}</symbol>' for name, body in SIGNS.items()
-    )
+    symbols = "".join(f'<symbol id="{name}" viewBox="0 0 20 20">{body}</symbol>' for name, body in SIGNS.items())
     return Markup(
         '<svg class="defs" width="0" height="0" aria-hidden="true" focusable="false">'
         f"<defs>{patterns}</defs>{symbols}</svg>"

@@ -152,7 +152,10 @@ def test_hostile_text_in_every_text_field_runs_no_script(starter_store, tmp_path
                 rows[f.name] = [f"{v or ''} {HOSTILE} {i}" for i, v in enumerate(rows[f.name])]
         made.append(check(layer, rows))
     services.store.write_all(made, source="hostile")
-    with browser.serving(create_app(Settings(data_dir=folder), services)) as site, browser.page() as (sheet, seen):
+    with (
+        browser.serving(create_app(Settings(data_dir=folder), services)) as site,
+        browser.page() as (sheet, seen),
+    ):
         sheet.add_init_script("window.__xss = 0")
         for path in (*PAGES[:-1], "/search?q=onerror", "/facilities/KCN05", "/coverage/KCN05"):
             visit(sheet, site + path)

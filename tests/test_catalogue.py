@@ -173,9 +173,7 @@ def test_a_figure_without_a_source_is_refused(blank):
 
 def test_a_missing_column_is_a_missing_value():
     assert problems_of("norms", norms().drop(columns="source")) == ["norms row 1 (n0): source is missing."]
-    assert check(ALL["norms"], norms().assign(note_vi="x").drop(columns="note_vi")).rows[
-        "note_vi"
-    ].tolist() == [None]
+    assert check(ALL["norms"], norms().assign(note_vi="x").drop(columns="note_vi")).rows["note_vi"].tolist() == [None]
 
 
 def test_rows_are_counted_by_place_not_by_label():
@@ -183,9 +181,7 @@ def test_rows_are_counted_by_place_not_by_label():
     assert problems_of("norms", frame)[0].startswith("norms row 3 (n2)")
 
 
-@pytest.mark.parametrize(
-    "value", ["1,5", "1.000,5", "ten", "0x10", "inf", float("inf"), "1e999", [1, 2], "12 m³"]
-)
+@pytest.mark.parametrize("value", ["1,5", "1.000,5", "ten", "0x10", "inf", float("inf"), "1e999", [1, 2], "12 m³"])
 def test_bad_numbers(value):
     found = problems_of("norms", norms(value_low=pd.Series([value], dtype=object)))
     assert len(found) == 1 and found[0].startswith("norms row 1 (n0): value_low is not a number: ")
@@ -226,9 +222,7 @@ def test_a_date_is_the_day_that_was_written(value):
 
 def test_dates_far_away_are_kept():
     rows = check(ALL["plant_states"], states(valid_from=["0001-01-01"], valid_to=["9999-12-31"])).rows
-    assert (
-        str(rows["valid_from"][0].date()) == "0001-01-01" and str(rows["valid_to"][0].date()) == "9999-12-31"
-    )
+    assert str(rows["valid_from"][0].date()) == "0001-01-01" and str(rows["valid_to"][0].date()) == "9999-12-31"
 
 
 @pytest.mark.parametrize("value", [5, 1.5, True, date(2020, 1, 1), "\ud800"])
@@ -271,9 +265,7 @@ def test_the_kind_of_geometry_is_checked():
         "service_areas row 3 (A2): an area is expected, this is a Point.",
     ]
     stations = areas([SQUARE]).drop(columns="plant")
-    assert problems_of("stations", stations) == [
-        "stations row 1 (A0): a point is expected, this is a Polygon."
-    ]
+    assert problems_of("stations", stations) == ["stations row 1 (A0): a point is expected, this is a Polygon."]
     assert len(check(ALL["industrial_zones"], zones([SQUARE, bent, Point(106, 20), None])).rows) == 4
 
 

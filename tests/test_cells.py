@@ -118,9 +118,7 @@ def cases(draw):
     count = draw(st.integers(1, 12))
     spots = st.tuples(st.integers(0, 19), st.integers(0, 19))
     cells = draw(st.lists(spots, min_size=count, max_size=count, unique=True))
-    shift = draw(
-        st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=count, max_size=count)
-    )
+    shift = draw(st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=count, max_size=count))
     points = np.array(cells) * 200.0 + 40 + np.array(shift)
     areas = draw(st.lists(st.floats(1, 20), min_size=count, max_size=count))
     return points, np.array(areas), draw(st.sampled_from([SQUARE, WITH_HOLE]))

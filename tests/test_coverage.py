@@ -70,12 +70,12 @@ def one(
 ):
     units = pd.DataFrame({s: [flow] for s in SCENARIOS}, ["U"])
     states = pd.DataFrame(
-        [dict(plant="P", state=state, capacity_low=cap[0], capacity_likely=cap[1], capacity_high=cap[2],
-              measured=measured, compliance=compliance, valid_from=None, valid_to=None)]
+        [{"plant": "P", "state": state, "capacity_low": cap[0], "capacity_likely": cap[1], "capacity_high": cap[2],
+              "measured": measured, "compliance": compliance, "valid_from": None, "valid_to": None}]
     )  # fmt: skip
     links = pd.DataFrame(
-        [dict(unit="U", destination="P", share_low=share[0], share_likely=share[1], share_high=share[2],
-              valid_from=None, valid_to=None)]
+        [{"unit": "U", "destination": "P", "share_low": share[0], "share_likely": share[1], "share_high": share[2],
+              "valid_from": None, "valid_to": None}]
     )  # fmt: skip
     result = ledger(units, states, links, as_of=DAY, **kw)
     return {s: {k: v for k, v in parts_of(result, s).loc["U"].items() if v} for s in SCENARIOS}
@@ -175,9 +175,7 @@ def test_likely_shares_above_the_whole_are_refused_and_high_ones_scaled():
 
 def test_roll_up_needs_whole_memberships():
     result = ledger(*coverage.worked_example(), as_of=DAY)
-    members = pd.DataFrame(
-        {"unit": list("ABCDE"), "group": ["n", "n", "s", "s", "s"], "share": [1, 0.5, 1, 1, 1]}
-    )
+    members = pd.DataFrame({"unit": list("ABCDE"), "group": ["n", "n", "s", "s", "s"], "share": [1, 0.5, 1, 1, 1]})
     with pytest.raises(LedgerError, match="Unit B"):
         coverage.roll_up(result, members)
     members.loc[5] = ["B", "s", 0.5]
@@ -189,9 +187,7 @@ def test_roll_up_needs_whole_memberships():
 def test_service_areas_become_links():
     shares = pd.DataFrame({"unit": ["A", "A", "B"], "plant": ["P", "P", "P"], "share": [0.25, 0.25, 0.0]})
     links = coverage.links_from_service_areas(shares)
-    assert links[["unit", "destination", "share_likely", "basis"]].values.tolist() == [
-        ["A", "P", 0.5, "service area"]
-    ]
+    assert links[["unit", "destination", "share_likely", "basis"]].values.tolist() == [["A", "P", 0.5, "service area"]]
 
 
 def test_share_of_a_unit_that_generates_nothing_is_not_a_number():
@@ -216,9 +212,7 @@ blank = st.just([np.nan] * 3)
 @st.composite
 def cities(draw):
     n_units, n_plants = draw(st.integers(1, 6)), draw(st.integers(1, 3))
-    units = pd.DataFrame(
-        [draw(rising) for _ in range(n_units)], [f"u{i}" for i in range(n_units)], list(SCENARIOS)
-    )
+    units = pd.DataFrame([draw(rising) for _ in range(n_units)], [f"u{i}" for i in range(n_units)], list(SCENARIOS))
     states = pd.DataFrame(
         [
             [f"p{i}", draw(st.sampled_from(coverage.STATES)), *draw(rising | blank),
@@ -299,9 +293,7 @@ def test_the_order_of_rows_changes_nothing(city, random):
 @settings(max_examples=60, deadline=None)
 def test_the_likely_share_lies_within_its_range(city):
     share = coverage.whole(ledger(*city, as_of=DAY)).share(TREATED).dropna()
-    assert (share["low"] <= share["likely"] + 1e-12).all() and (
-        share["likely"] <= share["high"] + 1e-12
-    ).all()
+    assert (share["low"] <= share["likely"] + 1e-12).all() and (share["likely"] <= share["high"] + 1e-12).all()
 
 
 def treated(*tables):

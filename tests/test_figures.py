@@ -63,9 +63,7 @@ def test_parts_add_up_to_the_whole(figures, by):
             assert three == sorted(three)
         assert r["treated"]["likely"] + r["gap"]["likely"] == pytest.approx(r["generated"]["likely"])
         assert r["treated_share"]["low"] >= 0 and r["treated_share"]["high"] <= 1
-        assert r["known_gap"]["likely"] + r["unknown"]["likely"] == pytest.approx(
-            r["gap"]["likely"], abs=1e-6
-        )
+        assert r["known_gap"]["likely"] + r["unknown"]["likely"] == pytest.approx(r["gap"]["likely"], abs=1e-6)
 
 
 def test_generation_of_a_ward_by_hand(figures, starter_facts):
@@ -236,9 +234,7 @@ def test_people_add_up(figures, by):
     assert people["all"] == pytest.approx(4_664_124)
     assert sum(r["people"]["all"] for r in view.rows if r["people"]) == pytest.approx(4_664_124)
     assert 0 <= people["treated_low"] <= people["treated_likely"] <= people["treated_high"] <= people["all"]
-    assert people["treated_likely"] == pytest.approx(
-        figures.coverage("ward", DAY).total["people"]["treated_likely"]
-    )
+    assert people["treated_likely"] == pytest.approx(figures.coverage("ward", DAY).total["people"]["treated_likely"])
 
 
 def test_units_that_no_district_is_known_of_are_shown_as_such(figures):
@@ -261,9 +257,7 @@ def test_a_ward_of_two_districts_is_shared_between_them(filled):
     for figure in ("generated", "treated"):
         moved = after[other][figure]["likely"] - before[other][figure]["likely"]
         assert moved == pytest.approx(0.25 * ward[figure]["likely"], abs=1e-6)
-    assert after[other]["people"]["all"] - before[other]["people"]["all"] == pytest.approx(
-        0.25 * ward["people"]["all"]
-    )
+    assert after[other]["people"]["all"] - before[other]["people"]["all"] == pytest.approx(0.25 * ward["people"]["all"])
     assert view.total["people"]["all"] == pytest.approx(4_664_124)
     assert view.total["generated"] == pytest.approx(figures.coverage("ward", DAY).total["generated"])
 

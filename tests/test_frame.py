@@ -76,8 +76,7 @@ def client(app):
 
 def policy(response):
     return dict(
-        [*part.strip().split(" ", 1), ""][:2]
-        for part in response.headers["Content-Security-Policy"].split(";")
+        [*part.strip().split(" ", 1), ""][:2] for part in response.headers["Content-Security-Policy"].split(";")
     )
 
 
@@ -117,9 +116,7 @@ def test_tile_host_only_when_set(tmp_path, client):
     assert policy(other.get("/page"))["img-src"] == "'self' data: https://*.tiles.example"
 
 
-@pytest.mark.parametrize(
-    "tiles", ["http://t/{z}/{x}/{y}", "https://t/", "https://t; script-src *//{z}{x}{y}"]
-)
+@pytest.mark.parametrize("tiles", ["http://t/{z}/{x}/{y}", "https://t/", "https://t; script-src *//{z}{x}{y}"])
 def test_bad_tile_address_is_refused(tmp_path, tiles):
     with pytest.raises(ValueError, match="internet_tiles"):
         Settings(data_dir=tmp_path, internet_tiles=tiles)
@@ -152,9 +149,7 @@ def test_static_files_are_hashed_compressed_and_kept(app, client):
     response = client.get(address, headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert "immutable" in response.headers["Cache-Control"]
-    again = client.get(
-        address, headers={"Accept-Encoding": "gzip", "If-None-Match": response.headers["ETag"]}
-    )
+    again = client.get(address, headers={"Accept-Encoding": "gzip", "If-None-Match": response.headers["ETag"]})
     assert again.status_code == 304
     assert "Content-Security-Policy" not in again.headers
     assert "no-cache" in client.get("/static/css/site.css?v=old").headers["Cache-Control"]
@@ -225,6 +220,4 @@ def test_wrong_method_and_too_large(client):
 
 def test_stylesheets_name_no_other_host():
     for file in (Path(__file__).parent.parent / "server" / "static").rglob("*.css"):
-        assert not re.search(
-            r"(https?:)?//[a-z0-9]", re.sub(r"/\*.*?\*/", "", file.read_text("utf8"), flags=re.S)
-        )
+        assert not re.search(r"(https?:)?//[a-z0-9]", re.sub(r"/\*.*?\*/", "", file.read_text("utf8"), flags=re.S))

@@ -100,9 +100,7 @@ def foreign(geom, *, big=False, envelope=0, empty=False):
         4: (x0, x1, y0, y1, 5, 6, 7, 8),
     }[envelope]
     flags = (0 if big else 1) | envelope << 1 | empty << 4
-    head = (
-        b"GP\0" + bytes([flags]) + struct.pack(order + "i", 4326) + struct.pack(f"{order}{len(body)}d", *body)
-    )
+    head = b"GP\0" + bytes([flags]) + struct.pack(order + "i", 4326) + struct.pack(f"{order}{len(body)}d", *body)
     return head + shapely.to_wkb(geom, byte_order=0 if big else 1)
 
 
@@ -154,9 +152,7 @@ shapes = st.one_of(
     st.none(),
     st.sampled_from(EMPTY[:2]),
     st.builds(Point, st.integers(-180, 180), st.integers(-90, 90)),
-    st.builds(
-        lambda x, y, w: box(x, y, x + w, y + w), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 5)
-    ),
+    st.builds(lambda x, y, w: box(x, y, x + w, y + w), st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 5)),
 )
 steps = st.lists(
     st.one_of(
@@ -249,9 +245,7 @@ def test_contents_name_every_layer_with_its_extent(starter_facts, starter_store)
     with closing(sqlite3.connect(starter_store / "cangxanh.gpkg")) as con:
         rows = {
             r[0]: r[1:]
-            for r in con.execute(
-                "SELECT table_name, data_type, srs_id, min_x, min_y, max_x, max_y FROM gpkg_contents"
-            )
+            for r in con.execute("SELECT table_name, data_type, srs_id, min_x, min_y, max_x, max_y FROM gpkg_contents")
         }
         kinds = dict(con.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns"))
         trees = {r[0] for r in con.execute("SELECT table_name FROM gpkg_extensions")}
@@ -267,12 +261,7 @@ def test_contents_name_every_layer_with_its_extent(starter_facts, starter_store)
             assert extent == [None] * 4
         else:  # the tree keeps 32-bit floats, rounded outwards
             assert np.abs(np.array(extent) - real).max() < 2e-5
-            assert (
-                extent[0] <= real[0]
-                and extent[1] <= real[1]
-                and extent[2] >= real[2]
-                and extent[3] >= real[3]
-            )
+            assert extent[0] <= real[0] and extent[1] <= real[1] and extent[2] >= real[2] and extent[3] >= real[3]
 
 
 def test_declared_geometry_types_hold(starter_store):
@@ -312,9 +301,7 @@ def test_gdal_in_another_process_sees_every_layer(ask, starter_facts):
         if layer.geometry:
             assert its["crs"] == "EPSG:4326"
             assert its["placed"] == int((~shapely.is_missing(here.geometry.to_numpy())).sum())
-            near = starter_facts.within(name, *BOX).geometry.intersects(
-                box(*BOX)
-            )  # GDAL looks at the shapes too
+            near = starter_facts.within(name, *BOX).geometry.intersects(box(*BOX))  # GDAL looks at the shapes too
             assert its["near"] == near.sum() == here.geometry.intersects(box(*BOX)).sum(), name
 
 

@@ -44,9 +44,7 @@ def layers(name="Lê Chân", count=1):
                            "properties": {"code": "U1", "name": name}}],
     }  # fmt: skip
     return [
-        maps.Ground(
-            land=SQUARE, cells=cells, labels=({"name": name, "lon": 106.5, "lat": 20.8, "kind": "place"},)
-        ),
+        maps.Ground(land=SQUARE, cells=cells, labels=({"name": name, "lon": 106.5, "lat": 20.8, "kind": "place"},)),
         maps.GeoJsonLayer("zones", name, data=cells, lines=((name, "name"),)),
         maps.SymbolLayer("gap", name, tuple(unit(f"U{i}", name) for i in range(count))),
         maps.hotspot_layer([unit("H1", name, sign="confirmed")], name),
@@ -96,9 +94,7 @@ def test_script_needs_no_folium_page_styles():
 
 def test_tiles_only_when_set(tmp_path):
     assert "tiles" not in json.loads(maps.map_page(layers(), bounds=BOUNDS, settings=Settings(tmp_path)).data)
-    settings = Settings(
-        tmp_path, internet_tiles="https://t.example/{z}/{x}/{y}.png", internet_tiles_credit="<b>x"
-    )
+    settings = Settings(tmp_path, internet_tiles="https://t.example/{z}/{x}/{y}.png", internet_tiles_credit="<b>x")
     tiles = json.loads(maps.map_page(layers(), bounds=BOUNDS, settings=settings).data)["tiles"]
     assert tiles == {"url": "https://t.example/{z}/{x}/{y}.png", "credit": "&lt;b&gt;x"}
 
@@ -127,9 +123,7 @@ def test_what_is_refused():
 
 
 def test_unknown_is_hatched_and_never_green():
-    assert (
-        signs.sign_for("stage", "??") == "stage-unknown" and signs.sign_for("state", None) == "state-unknown"
-    )
+    assert signs.sign_for("stage", "??") == "stage-unknown" and signs.sign_for("state", None) == "state-unknown"
     assert signs.part_fill("unknown").startswith("url(#")
     assert "part-unknown" in signs.SIGNS["stage-unknown"] and "#0b5c56" not in signs.SIGNS["stage-unknown"]
     looks = [(signs.part_fill(part), signs.PART_LOOK[part][0]) for part in signs.PARTS]
@@ -148,14 +142,10 @@ def test_flow_diagram_labels_never_meet():
     nodes = [{"id": "a", "label": "A", "column": "producer", "shown": "100"},
              {"id": "b", "label": "B & <b>", "column": "producer", "shown": "1"},
              {"id": "p", "label": "Plant", "column": "plant", "shown": "40"}]  # fmt: skip
-    nodes += [
-        {"id": part, "label": part, "column": "outcome", "part": part, "shown": "1"} for part in signs.PARTS
-    ]
+    nodes += [{"id": part, "label": part, "column": "outcome", "part": part, "shown": "1"} for part in signs.PARTS]
     links = [{"source": "a", "target": "p", "value": 40, "part": "treated_unknown", "shown": "40"},
              {"source": "p", "target": "treated_unknown", "value": 40, "shown": "40"}]  # fmt: skip
-    links += [
-        {"source": s, "target": part, "value": 0.2, "shown": "0,2"} for part in signs.PARTS for s in "ab"
-    ]
+    links += [{"source": s, "target": part, "value": 0.2, "shown": "0,2"} for part in signs.PARTS for s in "ab"]
     for narrow in (False, True):
         svg = charts.flow_diagram(nodes, links, title="t", narrow=narrow)
         assert "<b>" not in svg and "style=" not in svg and " on" not in re.sub(r">[^<]*<", "><", svg)
@@ -226,8 +216,7 @@ def test_hostile_names_do_not_run_in_a_browser(tmp_path, text):
 @pytest.mark.parametrize("width", [1366, 390, 320])
 def test_map_page_in_a_browser(tmp_path, width):
     units = tuple(
-        unit(f"U{i}", f"Phường {i}", lon=106.3 + 0.06 * (i % 9), lat=20.75 + 0.02 * (i // 9))
-        for i in range(100)
+        unit(f"U{i}", f"Phường {i}", lon=106.3 + 0.06 * (i % 9), lat=20.75 + 0.02 * (i // 9)) for i in range(100)
     )
     app = map_app(tmp_path, [*layers()[:1], maps.SymbolLayer("gap", "Gap", units), layers()[3]])
     needs_leaflet(app)
@@ -235,10 +224,7 @@ def test_map_page_in_a_browser(tmp_path, width):
         page.goto(address + "/map")
         page.wait_for_selector("[data-ready]")
         board = page.locator("#map_cangxanh")
-        assert (
-            board.get_attribute("data-drawn-gap") == "100"
-            and board.get_attribute("data-drawn-hotspots") == "1"
-        )
+        assert board.get_attribute("data-drawn-gap") == "100" and board.get_attribute("data-drawn-hotspots") == "1"
         assert page.locator(".map-symbol").count() == 100
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.locator("[data-layer=gap]").uncheck()

@@ -74,10 +74,7 @@ def test_agrees_with_another_list():
         for unit in new_units
         for old in unit["merges"]
     }
-    ours = {
-        (row["ward_code"], spelling(f"{row['old_type_vi']} {row['old_name_vi']}")): row["part"]
-        for row in ROWS
-    }
+    ours = {(row["ward_code"], spelling(f"{row['old_type_vi']} {row['old_name_vi']}")): row["part"] for row in ROWS}
     same_name = ours.keys() & other.keys()
     same_part = {key for key in same_name if ours[key] == other[key]}
     print(

@@ -18,13 +18,38 @@ from server.settings import Settings
 
 DAY = date(2026, 11, 22)
 PAGES = (
-    "/", "/coverage", "/coverage/11383", "/coverage/11914", "/coverage/KCN05", "/coverage/PT01", "/coverage/303",
-    "/coverage/HP", "/coverage/HP-2024", "/hotspots", "/hotspots/HS07", "/hotspots/HS05", "/facilities",
-    "/facilities/WW01", "/facilities/KCN07", "/facilities/PT00", "/facilities/WS04", "/facilities/EZ01", "/indicators",
-    "/method", "/data", "/about", "/search", "/search?q=an", "/search?q=khongco",
-)  # fmt: skip
-VIEWS = [f"measure={m}&level={g}&plants={p}" for m in ("m3", "people", "facilities")
-         for g in ("ward", "district", "zone") for p in ("working", "building")]  # fmt: skip
+    "/",
+    "/coverage",
+    "/coverage/11383",
+    "/coverage/11914",
+    "/coverage/KCN05",
+    "/coverage/PT01",
+    "/coverage/303",
+    "/coverage/HP",
+    "/coverage/HP-2024",
+    "/hotspots",
+    "/hotspots/HS07",
+    "/hotspots/HS05",
+    "/facilities",
+    "/facilities/WW01",
+    "/facilities/KCN07",
+    "/facilities/PT00",
+    "/facilities/WS04",
+    "/facilities/EZ01",
+    "/indicators",
+    "/method",
+    "/data",
+    "/about",
+    "/search",
+    "/search?q=an",
+    "/search?q=khongco",
+)
+VIEWS = [
+    f"measure={m}&level={g}&plants={p}"
+    for m in ("m3", "people", "facilities")
+    for g in ("ward", "district", "zone")
+    for p in ("working", "building")
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +77,18 @@ def test_every_page_answers_in_both_languages(client, address, lang):
     assert "nan" not in re.sub(r"<script.*?</script>", "", text, flags=re.S).lower().replace("hải nan", "").split()
 
 
-@pytest.mark.parametrize("address", ["/coverage/99999", "/hotspots/HS99", "/facilities/XX", "/data/users.csv",
-                                     "/data/hotspots.exe", "/data/crosswalk.geojson", "/nowhere"])  # fmt: skip
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/coverage/99999",
+        "/hotspots/HS99",
+        "/facilities/XX",
+        "/data/users.csv",
+        "/data/hotspots.exe",
+        "/data/crosswalk.geojson",
+        "/nowhere",
+    ],
+)
 def test_what_does_not_exist_is_404(client, address):
     assert client.get(address).status_code == 404
 
@@ -150,11 +185,16 @@ def test_the_card_says_what_is_known_and_what_is_not(client):
 @pytest.mark.parametrize(
     ("typed", "address"),
     [
-        ("duong kinh", "/coverage/11692"), ("Dương Kinh", "/coverage/11692"), ("phuong hung dao", "/coverage/11689"),
-        ("hàng kênh", "/coverage/11383"), ("kcn nomura", "/facilities/KCN01"), ("khu cong nghiep vsip", "/facilities/KCN07"),
-        ("HS07", "/hotspots/HS07"), ("cat ba", "/coverage/11914"),
+        ("duong kinh", "/coverage/11692"),
+        ("Dương Kinh", "/coverage/11692"),
+        ("phuong hung dao", "/coverage/11689"),
+        ("hàng kênh", "/coverage/11383"),
+        ("kcn nomura", "/facilities/KCN01"),
+        ("khu cong nghiep vsip", "/facilities/KCN07"),
+        ("HS07", "/hotspots/HS07"),
+        ("cat ba", "/coverage/11914"),
     ],
-)  # fmt: skip
+)
 def test_search_finds_places_by_old_new_and_short_names(client, typed, address):
     found = client.get("/api/suggest", query_string={"q": typed}).get_json()
     assert found[0]["url"] == address

@@ -99,9 +99,7 @@ def test_zones_may_overlap_and_have_another_crs():
     two = zones(box(0, 0, 300, 300), box(100, 100, 200, 200))
     for method in ("exact", "centre"):
         assert zonal_people(NINE, two, method=method).tolist() == [45, 5]
-        assert zonal_people(NINE, two.to_crs(3405), method=method).tolist() == pytest.approx(
-            [45, 5], rel=1e-3
-        )
+        assert zonal_people(NINE, two.to_crs(3405), method=method).tolist() == pytest.approx([45, 5], rel=1e-3)
 
 
 def test_corners_on_edges_of_cells_and_corners_given_twice():
@@ -168,9 +166,7 @@ def test_a_unit_smaller_than_a_cell_keeps_its_people():
 
 def test_shares_of_units():
     units = zones(box(0, 0, 100, 300), box(100, 0, 300, 300), box(900, 0, 990, 100), codes=["w", "e", "x"])
-    areas = zones(
-        box(0, 0, 300, 100), box(0, 0, 100, 300), box(300, 0, 400, 100), codes=["low", "west", "sea"]
-    )
+    areas = zones(box(0, 0, 300, 100), box(0, 0, 100, 300), box(300, 0, 400, 100), codes=["low", "west", "sea"])
     found = share_of_units(NINE, units, areas)
     assert found.to_dict("list") == {
         "unit": ["w", "w", "e"],  # e and west only touch, x is unknown and meets nothing
@@ -214,13 +210,9 @@ def test_no_pair_at_all_is_an_empty_table():
 
 
 def test_an_overlap_with_a_touching_edge_is_only_its_polygons():
-    hook = shapely.Polygon(
-        [(0, 0), (100, 0), (100, 50), (50, 50), (50, 100), (300, 100), (300, 150), (0, 150)]
-    )
+    hook = shapely.Polygon([(0, 0), (100, 0), (100, 50), (50, 50), (50, 100), (300, 100), (300, 150), (0, 150)])
     found = share_of_units(NINE, zones(box(0, 0, 300, 300)), zones(hook, box(0, 0, 300, 50)))
-    assert found["people"].tolist() == pytest.approx(
-        zonal_people(NINE, zones(hook, box(0, 0, 300, 50))).tolist()
-    )
+    assert found["people"].tolist() == pytest.approx(zonal_people(NINE, zones(hook, box(0, 0, 300, 50))).tolist())
     bits = share_of_units(NINE, zones(box(50, 50, 300, 100)), zones(hook))  # meets the hook only along lines
     assert bits.empty
 
@@ -234,9 +226,7 @@ def tilings(draw):
     widths = draw(st.lists(st.integers(1, 900), min_size=1, max_size=8))
     edges = np.cumsum([0, *widths])
     height = draw(st.integers(120, 700))
-    people = draw(
-        st.lists(st.one_of(st.integers(0, 10**6), st.just(NAN)), min_size=len(widths), max_size=len(widths))
-    )
+    people = draw(st.lists(st.one_of(st.integers(0, 10**6), st.just(NAN)), min_size=len(widths), max_size=len(widths)))
     shapes = [box(a, 0, b, height) for a, b in pairwise(edges)]
     return zones(*shapes, population=np.array(people, dtype=float))
 

@@ -112,9 +112,7 @@ def test_the_one_invalid_outline_is_repaired_and_reported(imported, berths):
     (told,) = repairs["port_areas"]
     bad = berths[~berths.geometry.is_valid].iloc[0]
     assert (
-        bad["code"] in told
-        and "outline repaired" in told
-        and "Nam Đình Vũ" in bad["name_vi"].title().replace("đ", "Đ")
+        bad["code"] in told and "outline repaired" in told and "Nam Đình Vũ" in bad["name_vi"].title().replace("đ", "Đ")
     )
     kept = store.snapshot("port_areas").set_index("code").geometry
     assert kept[kept.notna()].is_valid.all() and len(kept) == 122 + 21
@@ -149,12 +147,8 @@ def test_the_ledger_does_not_move_with_the_outlines(imported, starter_facts):
                 assert new.total["parts"][p][s] == pytest.approx(old.total["parts"][p][s], rel=1e-3, abs=1e-6)
     added = {u["code"] for u in after.coverage("ward", DAY).uncounted}
     added -= {u["code"] for u in before.coverage("ward", DAY).uncounted}
-    assert sum(c.startswith("RB") for c in added) == 122, (
-        "berths without a declared flow are not counted, but named"
-    )
-    assert sum(c.startswith("RZ") for c in added) == 6, (
-        "planned zones generate nothing, unknown ones are named"
-    )
+    assert sum(c.startswith("RB") for c in added) == 122, "berths without a declared flow are not counted, but named"
+    assert sum(c.startswith("RZ") for c in added) == 6, "planned zones generate nothing, unknown ones are named"
 
 
 def test_official_areas_against_the_outlines(imported, starter_facts):
@@ -167,9 +161,7 @@ def test_official_areas_against_the_outlines(imported, starter_facts):
     round_ = pd.Series([abs(geod.geometry_area_perimeter(g)[0]) / 1e6 for g in rows.geometry], rows.index)
     assert np.abs(grid / round_ - 1).max() < 1e-3
     off = np.abs(grid / rows["area_km2"] - 1)
-    assert off.median() < 0.02 and set(off.index[off > 0.3]) <= {"11914", "11948"} | set(
-        off.index[off > 0.05]
-    )
+    assert off.median() < 0.02 and set(off.index[off > 0.3]) <= {"11914", "11948"} | set(off.index[off > 0.05])
     cells = starter_facts.snapshot("admin_units").set_index("code").loc[rows.index]
     moved = rows.to_crs(METRIC).centroid.distance(cells.to_crs(METRIC).centroid)
     assert moved.median() < 2_000, "schematic cells stand about where the wards are"
@@ -185,20 +177,21 @@ def served(imported, zones, wards, tmp_path_factory):
     Two circles of P2 overlap, P1 overlaps both, P3 serves one whole real ward and a real zone.
     """
     store, _ = imported
-    middle = gpd.GeoSeries(
-        gpd.points_from_xy([106.66, 106.69, 106.70], [20.85, 20.85, 20.84]), crs="EPSG:4326"
-    )
+    middle = gpd.GeoSeries(gpd.points_from_xy([106.66, 106.69, 106.70], [20.85, 20.85, 20.84]), crs="EPSG:4326")
     circles = middle.to_crs(METRIC).buffer(2_500).to_crs("EPSG:4326")
     shapes = [*circles, zones.geometry[3], wards.set_index("code").geometry["11359"]]
     frame = {"code": [f"SA{i}" for i in range(5)], "name_vi": "Vùng", "plant": ["P1", "P2", "P2", "P3", "P3"]}
-    areas = check(
-        ALL["service_areas"], gpd.GeoDataFrame(frame | PROVENANCE, geometry=shapes, crs="EPSG:4326")
-    )
+    areas = check(ALL["service_areas"], gpd.GeoDataFrame(frame | PROVENANCE, geometry=shapes, crs="EPSG:4326"))
     store.write(areas, source="real outlines and circles")
     path = tmp_path_factory.mktemp("surface") / "population.tif"
     surface = rasters.make_population(store, path)
     units = store.snapshot("admin_units").set_index("code")
-    return units[units["kind"].isin(WARD_KINDS)], areas.rows, surface, rasters.service_links(store, path, date(2026, 11, 22))
+    return (
+        units[units["kind"].isin(WARD_KINDS)],
+        areas.rows,
+        surface,
+        rasters.service_links(store, path, date(2026, 11, 22)),
+    )
 
 
 def test_the_surface_holds_everybody(served):
@@ -220,9 +213,7 @@ def test_overlays_have_no_negative_and_no_double_area(served):
         plain = metric.intersection(mine).area / metric.area
         there = table[table["area"] == plant].set_index("unit")["share"].reindex(metric.index).fillna(0.0)
         assert np.abs(there - plain)[big].max() < 0.03
-        assert (there * units["population"]).sum() == pytest.approx(
-            (plain * units["population"]).sum(), rel=0.03
-        )
+        assert (there * units["population"]).sum() == pytest.approx((plain * units["population"]).sum(), rel=0.03)
     cut = gpd.overlay(
         units.reset_index()[["code", "geometry"]].to_crs(METRIC),
         reach.to_crs(METRIC).reset_index(),
@@ -267,9 +258,7 @@ def test_the_ledger_balances_with_links_from_service_areas(served):
             "valid_to": pd.NaT,
         }
     )
-    made = coverage.domestic_generation(
-        units["population"], coverage.Range(80, 105, 130), coverage.Range(0.8, 0.9, 1)
-    )
+    made = coverage.domestic_generation(units["population"], coverage.Range(80, 105, 130), coverage.Range(0.8, 0.9, 1))
     total = coverage.whole(coverage.ledger(made, states, links, as_of=DAY))
     for s in SCENARIOS:
         parts = total.parts(s).loc["total"]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import server.search
-from server.search import Alias, Entry, Index, collation_key
+import server.letters
+from server.letters import collation_key
+from server.search import Alias, Entry, Index
 
 STARTER = Path(__file__).resolve().parents[1] / "layers" / "starter"
 
@@ -185,9 +186,7 @@ def test_words_as_written_rank_above_words_in_another_order():
 
 
 def test_typing_errors_rank_lower_and_need_five_letters():
-    index = Index(
-        [Entry("1", "ward", "Nguyên"), Entry("2", "ward", "Nguyễn Trãi"), Entry("3", "ward", "Hưng")]
-    )
+    index = Index([Entry("1", "ward", "Nguyên"), Entry("2", "ward", "Nguyễn Trãi"), Entry("3", "ward", "Hưng")])
     right = index.search("nguyen")
     for wrong in ("nguye", "nguyyen", "nguyne", "ngyuen", "nguyan"):
         hits = index.search(wrong + " ") if wrong != "nguye" else index.search("nguyn")
@@ -364,9 +363,7 @@ def test_twenty_thousand_entries_are_quick():
 
 # --- properties -----------------------------------------------------------------------------
 
-SYLLABLES = (
-    "An Hải Hai Dương Đường Duông Kinh Hưng Đạo Dao Thuỷ Thủy Nguyên Nguyễn Hoà Quán Xá Phượng Cảng Lê 1 2"
-)
+SYLLABLES = "An Hải Hai Dương Đường Duông Kinh Hưng Đạo Dao Thuỷ Thủy Nguyên Nguyễn Hoà Quán Xá Phượng Cảng Lê 1 2"
 WORDS = st.lists(st.sampled_from(SYLLABLES.split()), min_size=1, max_size=4).map(" ".join)
 UNITS = st.sampled_from(["", "Phường ", "Xã ", "KCN ", "P. ", "Bãi rác ", "Cảng "])
 NAMES = st.builds("".join, st.tuples(UNITS, WORDS))
@@ -461,4 +458,5 @@ def test_spelling_habits_have_one_place():
 
 
 def test_examples_in_the_module():
-    assert doctest.testmod(server.search).failed == 0
+    assert doctest.testmod(server.letters).failed == 0
+    assert doctest.testmod(server.letters).attempted > 0

@@ -337,9 +337,7 @@ def shelf(tmp_path, monkeypatch):
             return assets.fetch(vendor=self.vendor, lock_path=self.lock, wheelhouse=self.wheelhouse)
 
         def kept(self):
-            return sorted(
-                p.relative_to(self.vendor).as_posix() for p in self.vendor.rglob("*") if p.is_file()
-            )
+            return sorted(p.relative_to(self.vendor).as_posix() for p in self.vendor.rglob("*") if p.is_file())
 
     shelf = Shelf()
 
@@ -488,10 +486,7 @@ PLATFORMS = [
 def test_every_declared_package_has_exactly_one_version_everywhere(platform, version):
     facts = {**platform, "python_full_version": version, "python_version": version[:4]}
     chosen = [
-        (name, number)
-        for path in PINNED
-        for name, number, marker in pins(path)
-        if Marker(marker).evaluate(facts)
+        (name, number) for path in PINNED for name, number, marker in pins(path) if Marker(marker).evaluate(facts)
     ]
     names = [name for name, _ in chosen]
     assert sorted(names) == sorted(set(names))

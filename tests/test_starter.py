@@ -89,9 +89,7 @@ def test_areas_are_within_one_percent_where_the_land_allows(wards, land):
     # Cát Hải and Bạch Long Vĩ count tidal land and islets that the coarse outline does not show
     assert set(made.index[~met]) == {"11914", "11948"}
     assert (area[~met] < wards["area_km2"][~met]).all()
-    inside = shapely.intersects(
-        wards.geometry.to_numpy(), shapely.points(wards["centre_lon"], wards["centre_lat"])
-    )
+    inside = shapely.intersects(wards.geometry.to_numpy(), shapely.points(wards["centre_lon"], wards["centre_lat"]))
     assert dict(zip(wards.index, inside, strict=True)) == made["contains_centre"].to_dict()
     assert inside.all()
 
@@ -132,11 +130,7 @@ def test_every_record_has_its_provenance(starter_facts, name):
 def test_the_number_of_rows_equals_the_facts(starter_facts):
     count = {name: len(starter_facts.snapshot(name)) for name in ALL}
     zones = table("industrial_zones")
-    own = [
-        z
-        for z in zones
-        if z["has_central_wwtp"].startswith("yes") and z["id"] not in ("KCN01", "KCN05", "KCN07")
-    ]
+    own = [z for z in zones if z["has_central_wwtp"].startswith("yes") and z["id"] not in ("KCN01", "KCN05", "KCN07")]
     assert count["admin_units"] == len(table("wards")) + len(table("districts")) + 1 + 3
     assert count["crosswalk"] == 2 * len(table("wards"))
     assert count["industrial_zones"] == len(zones) + 2  # and two craft villages of the hotspot table
@@ -240,9 +234,7 @@ def test_links_name_units_and_plants_that_are_there(starter_facts, wards):
     given = shares.dropna()
     assert shares.isna().all(axis=1).sum() + len(given) == len(shares)
     assert ((given >= 0) & (given <= 1)).all().all()
-    assert (given["share_low"] <= given["share_likely"]).all() and (
-        given["share_likely"] <= given["share_high"]
-    ).all()
+    assert (given["share_low"] <= given["share_likely"]).all() and (given["share_likely"] <= given["share_high"]).all()
 
 
 def test_states_name_plants_and_do_not_overlap(starter_facts):

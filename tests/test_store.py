@@ -266,9 +266,7 @@ def test_a_newer_schema_is_refused_in_words(store):
     store.close()
     with closing(sqlite3.connect(store.path)) as con, con:
         con.execute("UPDATE cx_meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(
-        StoreError, match=r"written by a newer version of Cảng Xanh \(schema 99.*Update the program"
-    ):
+    with pytest.raises(StoreError, match=r"written by a newer version of Cảng Xanh \(schema 99.*Update the program"):
         Store(store.data_dir)
     with closing(sqlite3.connect(store.path)) as con:
         assert con.execute("SELECT value FROM cx_meta WHERE key = 'schema_version'").fetchone() == ("99",)

@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, current_app, render_template, request, url_for
 
 from layers import export
-from server import atlas, cards, explain, flows, maps, query
+from server import atlas, cards, explain, flows, maps, query, records
 from server.answers import data_response
 from server.i18n import gettext as _
 from server.i18n import language
@@ -11,7 +11,11 @@ from server.ledgers import ledger_cells
 from server.security import public
 
 bp = Blueprint("coverage", __name__)
-MEASURES, LEVELS, PLANTS = ("m3", "people", "facilities"), ("ward", "district", "zone"), ("working", "building")
+MEASURES, LEVELS, PLANTS = (
+    ("m3", "people", "facilities"),
+    ("ward", "district", "zone"),
+    ("working", "building"),
+)
 
 
 def services():
@@ -42,19 +46,23 @@ def overview():
     return render_template(
         "coverage.html",
         query=q | {"date": q["date"].isoformat()},
-        date_min=query.FIRST_DAY.isoformat(), date_max=query.LAST_DAY.isoformat(),
-        total=view.total, rows=rows, uncounted=view.uncounted,
+        date_min=query.FIRST_DAY.isoformat(),
+        date_max=query.LAST_DAY.isoformat(),
+        total=view.total,
+        rows=rows,
+        uncounted=view.uncounted,
         facts=services().figures.coverage_notes(view),
         official=explain.official(services()),
-        map=maps.map_page(layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
-                          label=_("Map of the gap")),
+        map=maps.map_page(
+            layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"], label=_("Map of the gap")
+        ),
         sizes=atlas.sizes(q["measure"], rows),
         flow=flows.diagram(services().figures, view),
         downloads=[
             {"label": "CSV", "url": url_for("coverage.table", **query.keep()), "note": _("for Excel")},
             {"label": "GeoJSON", "url": url_for("coverage.features", **query.keep()), "note": _("for QGIS")},
         ],
-    )  # fmt: skip
+    )
 
 
 @bp.get("/coverage.csv")
@@ -62,7 +70,9 @@ def overview():
 def table():
     q, view = asked()
     rows = [cells(r, q["measure"]) for r in atlas.shown_rows(view, q["measure"])]
-    columns = list(cells(view.total | {"name_vi": "", "name_en": "", "kind": "", "split": {}, "basis": ""}, q["measure"]))
+    columns = list(
+        cells(view.total | {"name_vi": "", "name_en": "", "kind": "", "split": {}, "basis": ""}, q["measure"])
+    )
     name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.csv"
     return data_response(export.csv_bytes(rows, columns), "text/csv; charset=utf-8", version=version(q), filename=name)
 
@@ -113,7 +123,15 @@ def unit(code):
         plant["url"] = url_for("facilities.one", code=plant["code"])
     for spot in card["hotspots"]:
         spot["url"] = url_for("hotspots.one", code=spot["code"])
-    return render_template("unit.html", map=_unit_map(card), sizes=atlas.sizes("m3"), **card)
+    city = card["by"] == "city"
+    return render_template(
+        "unit.html",
+        map=_unit_map(card),
+        sizes=atlas.sizes("m3"),
+        **card,
+        official=explain.official(services()) if city else [],
+        domestic=services().figures.domestic_share(q["date"]) if city else None,
+    )
 
 
 def _unit_map(card):
@@ -125,10 +143,10 @@ def _unit_map(card):
         return None
     plants, spots = [], []
     for p in card["plants"]:
-        record = cards.find(store, "treatment_plants", p["code"])
+        record = records.find(store, "treatment_plants", p["code"])
         plants.append(atlas.sign_feature(record, p["state"], [], p["url"]))
     for h in card["hotspots"]:
-        record = cards.find(store, "hotspots", h["code"])
+        record = records.find(store, "hotspots", h["code"])
         spots.append(atlas.sign_feature(record, record["stage"], [], h["url"]))
     layers = [
         atlas.ground(services().store),

@@ -39,35 +39,66 @@ def overview():
         files = [{"label": "CSV", "url": url_for("data.layer", name=name, kind="csv"), "note": ""}]
         if layer.geometry:
             files.append({"label": "GeoJSON", "url": url_for("data.layer", name=name, kind="geojson"), "note": ""})
-        sets.append({
-            "code": name, "name_vi": layer.vi, "name_en": layer.en, "rows": rows, "updated": changed.get(name),
-            "files": files,
-            "fields": [{"name": f.name, "unit": f.unit, "meaning_vi": f.vi, "meaning_en": f.en}
-                       for f in export.public_fields(name)],
-        })  # fmt: skip
+        sets.append(
+            {
+                "code": name,
+                "name_vi": layer.vi,
+                "name_en": layer.en,
+                "rows": rows,
+                "updated": changed.get(name),
+                "files": files,
+                "fields": [
+                    {"name": f.name, "unit": f.unit, "meaning_vi": f.vi, "meaning_en": f.en}
+                    for f in export.public_fields(name)
+                ],
+            }
+        )
     return render_template(
         "data.html",
         datasets=sets,
         whole={"label": "GeoPackage", "url": url_for("data.geopackage"), "note": _("all layers in one file, for QGIS")},
         raster=services().population is not None,
         api=[
-            {"method": "GET", "path": "/api/ledger?by=ward&as_of=2026-11-22", "words": _("the ledger as JSON; by is ward, district, city or zone")},
-            {"method": "GET", "path": "/healthz", "words": _("whether the server and its database answer, and the version of the data")},
+            {
+                "method": "GET",
+                "path": "/api/ledger?by=ward&as_of=2026-11-22",
+                "words": _("the ledger as JSON; by is ward, district, city or zone"),
+            },
+            {
+                "method": "GET",
+                "path": "/healthz",
+                "words": _("whether the server and its database answer, and the version of the data"),
+            },
         ],
-    )  # fmt: skip
+    )
 
 
 @bp.get("/data/<name>.<kind>")
 @public
 def layer(name, kind):
     known = ALL.get(name)
-    if known is None or not known.public or kind not in ("csv", "geojson") or (kind == "geojson" and not known.geometry):
+    if (
+        known is None
+        or not known.public
+        or kind not in ("csv", "geojson")
+        or (kind == "geojson" and not known.geometry)
+    ):
         abort(404)
     snapshot = services().store.snapshot(name)
     version = f"{services().figures.version()}-{name}-{kind}"
     if kind == "csv":
-        return data_response(export.layer_csv(name, snapshot), "text/csv; charset=utf-8", version=version, filename=f"{name}.csv")
-    return data_response(export.layer_geojson(name, snapshot), "application/geo+json", version=version, filename=f"{name}.geojson")
+        return data_response(
+            export.layer_csv(name, snapshot),
+            "text/csv; charset=utf-8",
+            version=version,
+            filename=f"{name}.csv",
+        )
+    return data_response(
+        export.layer_geojson(name, snapshot),
+        "application/geo+json",
+        version=version,
+        filename=f"{name}.geojson",
+    )
 
 
 @bp.get("/data/cang-xanh.gpkg")
@@ -83,7 +114,12 @@ def geopackage():
             for old in folder.glob("public-*.gpkg*"):
                 old.unlink(missing_ok=True)
             export.geopackage_file(path, {n: store.snapshot(n) for n in export.public_layers()})
-    return send_file(path.resolve(), mimetype="application/geopackage+sqlite3", as_attachment=True, download_name="cang-xanh.gpkg")
+    return send_file(
+        path.resolve(),
+        mimetype="application/geopackage+sqlite3",
+        as_attachment=True,
+        download_name="cang-xanh.gpkg",
+    )
 
 
 @bp.get("/data/population.tif")
@@ -92,7 +128,9 @@ def population():
     path = services().population
     if path is None or not path.exists():
         abort(404)
-    return send_file(path.resolve(), mimetype="image/tiff", as_attachment=True, download_name="cang-xanh-population.tif")
+    return send_file(
+        path.resolve(), mimetype="image/tiff", as_attachment=True, download_name="cang-xanh-population.tif"
+    )
 
 
 @bp.get("/api/ground")
@@ -101,7 +139,11 @@ def ground():
     """Land, ward outlines and names under every map."""
     import json
 
-    body = services().figures.kept("ground", lambda *_: json.dumps(atlas.ground_document(services().store), ensure_ascii=False, separators=(",", ":")), language())
+    body = services().figures.kept(
+        "ground",
+        lambda *_: json.dumps(atlas.ground_document(services().store), ensure_ascii=False, separators=(",", ":")),
+        language(),
+    )
     return data_response(body, "application/json", version=f"{services().figures.version()}-{language()}", max_age=3600)
 
 
@@ -132,6 +174,8 @@ def health():
     except Exception:
         current_app.logger.exception("health check failed")
         return jsonify({"status": "error", "database": "unavailable"}), 503
-    response = jsonify({"status": "ok", "database": "ok", "data_version": number, "data_changed": at, "path": request.path})
+    response = jsonify(
+        {"status": "ok", "database": "ok", "data_version": number, "data_changed": at, "path": request.path}
+    )
     response.headers["Cache-Control"] = "no-store"
     return response

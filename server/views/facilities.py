@@ -3,14 +3,22 @@
 from flask import Blueprint, abort, current_app, render_template, url_for
 
 from layers import export
-from server import atlas, cards, maps, query
+from server import atlas, maps, query, records, register
 from server.answers import data_response
 from server.i18n import gettext as _
 from server.i18n import text
 from server.security import public
 
 bp = Blueprint("facilities", __name__)
-GROUPS = ("wastewater_plant", "economic_zone", "industrial_park", "industrial_cluster", "craft_village", "solid_waste", "port")
+GROUPS = (
+    "wastewater_plant",
+    "economic_zone",
+    "industrial_park",
+    "industrial_cluster",
+    "craft_village",
+    "solid_waste",
+    "port",
+)
 STATES = ("operating", "trial", "building", "planned", "idle", "closed", "unknown")
 
 
@@ -25,16 +33,21 @@ def asked():
         "state": query.choice("state", ("", *STATES), ""),
         "q": query.words(),
     }
-    every = [r | {"url": url_for("facilities.one", code=r["code"])} for r in cards.facilities(services(), services().today())]
+    every = [
+        r | {"url": url_for("facilities.one", code=r["code"])}
+        for r in register.facilities(services(), services().today())
+    ]
     for r in every:
         if r["unit"]:
             r["unit"]["url"] = url_for("coverage.unit", code=r["unit"]["code"])
     every.sort(key=lambda r: (GROUPS.index(r["group"]), r["code"]))
     rows = [
-        r for r in every
-        if (not q["kind"] or r["group"] == q["kind"]) and (not q["state"] or r["state"] == q["state"])
-        and cards.matches(r, q["q"])
-    ]  # fmt: skip
+        r
+        for r in every
+        if (not q["kind"] or r["group"] == q["kind"])
+        and (not q["state"] or r["state"] == q["state"])
+        and records.matches(r, q["q"])
+    ]
     return q, every, rows
 
 
@@ -57,20 +70,48 @@ def overview():
     made = atlas.facility_layers(rows)
     return render_template(
         "facilities.html",
-        query=q, kinds=GROUPS, states=STATES, total=len(every), rows=rows,
-        map=maps.map_page([atlas.ground(services().store), *made], bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
-                          label=_("Map of the facilities")),
-        key=key(rows), unplaced=len(rows) - sum(m.count() for m in made),
+        query=q,
+        kinds=GROUPS,
+        states=STATES,
+        total=len(every),
+        rows=rows,
+        map=maps.map_page(
+            [atlas.ground(services().store), *made],
+            bounds=atlas.CITY_BOUNDS,
+            settings=current_app.config["CANGXANH"],
+            label=_("Map of the facilities"),
+        ),
+        key=key(rows),
+        unplaced=len(rows) - sum(m.count() for m in made),
         downloads=[
             {"label": "CSV", "url": url_for("facilities.table", **query.keep()), "note": _("for Excel")},
             {"label": "GeoJSON", "url": url_for("facilities.features", **query.keep()), "note": _("for QGIS")},
         ],
-    )  # fmt: skip
+    )
 
 
-COLUMNS = ("code", "name_vi", "name_en", "group", "state", "state_since", "capacity_m3", "measured_m3", "compliance",
-           "treatment", "area_ha", "district_old", "ward", "source", "source_date", "confidence", "geometry_quality",
-           "coord_accuracy_m", "note_vi", "note_en")  # fmt: skip
+COLUMNS = (
+    "code",
+    "name_vi",
+    "name_en",
+    "group",
+    "state",
+    "state_since",
+    "capacity_m3",
+    "measured_m3",
+    "compliance",
+    "treatment",
+    "area_ha",
+    "district_old",
+    "ward",
+    "source",
+    "source_date",
+    "confidence",
+    "geometry_quality",
+    "coord_accuracy_m",
+    "note_vi",
+    "note_en",
+)
 
 
 def _cells(r):
@@ -103,7 +144,7 @@ def _version(rows):
 @bp.get("/facilities/<code>")
 @public
 def one(code):
-    card = cards.facility_card(services(), code, services().today())
+    card = register.facility_card(services(), code, services().today())
     if card is None:
         abort(404)
     row = card["facility"]
@@ -115,9 +156,16 @@ def one(code):
         entry["url"] = url_for("coverage.unit" if known else "facilities.one", code=entry["code"])
     layers = [m for m in atlas.facility_layers([row]) if m.count()]
     at = [f for m in layers for f in m.features]
-    made = maps.map_page([atlas.ground(services().store), *layers], bounds=atlas.bounds_of(at), settings=current_app.config["CANGXANH"])
+    made = maps.map_page(
+        [atlas.ground(services().store), *layers],
+        bounds=atlas.bounds_of(at),
+        settings=current_app.config["CANGXANH"],
+    )
     return render_template(
         "facility.html",
-        map=made if at else None, about=text(row, "note"), key=key([row]),
-        in_ledger=code in services().figures.inputs().units.index, **card,
-    )  # fmt: skip
+        map=made if at else None,
+        about=text(row, "note"),
+        key=key([row]),
+        in_ledger=code in services().figures.inputs().units.index,
+        **card,
+    )

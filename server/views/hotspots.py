@@ -4,7 +4,7 @@ from flask import Blueprint, abort, current_app, render_template, url_for
 
 from layers import export
 from layers.catalogue import STAGE
-from server import atlas, cards, maps, query
+from server import atlas, maps, query, records, register
 from server.answers import data_response
 from server.i18n import gettext as _
 from server.i18n import text
@@ -27,13 +27,18 @@ def asked():
         "class": query.choice("class", ("", "1", "2", "3", "not_enough_data"), ""),
         "q": query.words(),
     }
-    every = [r | {"url": url_for("hotspots.one", code=r["code"])} for r in cards.hotspots(services(), services().today())]
+    every = [
+        r | {"url": url_for("hotspots.one", code=r["code"])} for r in register.hotspots(services(), services().today())
+    ]
     every.sort(key=lambda r: (STAGES.index(r["stage"]), r["code"]))
     rows = [
-        r for r in every
-        if (not q["stage"] or r["stage"] == q["stage"]) and (not q["class"] or r["class"] == q["class"])
-        and (not q["medium"] or q["medium"] in r["media_list"]) and cards.matches(r, q["q"])
-    ]  # fmt: skip
+        r
+        for r in every
+        if (not q["stage"] or r["stage"] == q["stage"])
+        and (not q["class"] or r["class"] == q["class"])
+        and (not q["medium"] or q["medium"] in r["media_list"])
+        and records.matches(r, q["q"])
+    ]
     return q, every, rows
 
 
@@ -44,16 +49,25 @@ def overview():
     layer = maps.hotspot_layer(atlas.hotspot_marks(rows), _("Hotspots"))
     return render_template(
         "hotspots.html",
-        query=q, stages=atlas.stage_counts(every), total=len(every), rows=rows, media=MEDIA, all_stages=STAGES,
-        map=maps.map_page([atlas.ground(services().store), layer], bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
-                          label=_("Map of the hotspots")),
+        query=q,
+        stages=atlas.stage_counts(every),
+        total=len(every),
+        rows=rows,
+        media=MEDIA,
+        all_stages=STAGES,
+        map=maps.map_page(
+            [atlas.ground(services().store), layer],
+            bounds=atlas.CITY_BOUNDS,
+            settings=current_app.config["CANGXANH"],
+            label=_("Map of the hotspots"),
+        ),
         key=[{"family": "stage", "code": s["code"], "count": s["count"]} for s in atlas.stage_counts(rows)],
         unplaced=len(rows) - layer.count(),
         downloads=[
             {"label": "CSV", "url": url_for("hotspots.table", **query.keep()), "note": _("for Excel")},
             {"label": "GeoJSON", "url": url_for("hotspots.features", **query.keep()), "note": _("for QGIS")},
         ],
-    )  # fmt: skip
+    )
 
 
 def _public(rows):
@@ -70,7 +84,12 @@ def _plain(value):
 def table():
     _q, _every, rows = asked()
     made, names = _public(rows)
-    return data_response(export.csv_bytes(made, names), "text/csv; charset=utf-8", version=_version(rows), filename="cang-xanh-hotspots.csv")
+    return data_response(
+        export.csv_bytes(made, names),
+        "text/csv; charset=utf-8",
+        version=_version(rows),
+        filename="cang-xanh-hotspots.csv",
+    )
 
 
 @bp.get("/hotspots.geojson")
@@ -80,7 +99,10 @@ def features():
     made, _names = _public(rows)
     pairs = zip((r["geometry"] for r in rows), made, strict=True)
     return data_response(
-        export.geojson_bytes(pairs, name="hotspots"), "application/geo+json", version=_version(rows), filename="cang-xanh-hotspots.geojson"
+        export.geojson_bytes(pairs, name="hotspots"),
+        "application/geo+json",
+        version=_version(rows),
+        filename="cang-xanh-hotspots.geojson",
     )
 
 
@@ -91,7 +113,7 @@ def _version(rows):
 @bp.get("/hotspots/<code>")
 @public
 def one(code):
-    row = next((r for r in cards.hotspots(services(), services().today()) if r["code"] == code), None)
+    row = next((r for r in register.hotspots(services(), services().today()) if r["code"] == code), None)
     if row is None:
         abort(404)
     row["url"] = None
@@ -101,6 +123,10 @@ def one(code):
     layers = [atlas.ground(services().store), maps.hotspot_layer(mark, _("Hotspots"))]
     return render_template(
         "hotspot.html",
-        hotspot=row, sources=cards.source_of(row), remediation=text(row, "remediation"),
-        map=maps.map_page(layers, bounds=atlas.bounds_of(mark), settings=current_app.config["CANGXANH"]) if mark else None,
-    )  # fmt: skip
+        hotspot=row,
+        sources=records.source_of(row),
+        remediation=text(row, "remediation"),
+        map=maps.map_page(layers, bounds=atlas.bounds_of(mark), settings=current_app.config["CANGXANH"])
+        if mark
+        else None,
+    )

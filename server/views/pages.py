@@ -2,7 +2,7 @@
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
-from server import atlas, cards, explain, maps, query
+from server import atlas, explain, maps, query, register
 from server.i18n import gettext as _
 from server.i18n import language
 from server.security import public
@@ -21,8 +21,8 @@ def home():
     day = services().today()
     view = services().figures.coverage("ward", day)
     rows = atlas.shown_rows(view, "m3")
-    spots = [r | {"url": url_for("hotspots.one", code=r["code"])} for r in cards.hotspots(services(), day)]
-    plants = [r | {"url": url_for("facilities.one", code=r["code"])} for r in cards.facilities(services(), day)]
+    spots = [r | {"url": url_for("hotspots.one", code=r["code"])} for r in register.hotspots(services(), day)]
+    plants = [r | {"url": url_for("facilities.one", code=r["code"])} for r in register.facilities(services(), day)]
     plants = [r for r in plants if r["group"] == "wastewater_plant"]
     layers = [
         atlas.ground(services().store),
@@ -32,15 +32,26 @@ def home():
     ]
     return render_template(
         "home.html",
-        city=view.total | {"reaches": view.total["treated_share"], "proven": view.total["to_standard_share"],
-                           "unknown": view.total["unknown_share"]},
-        as_of=day, rows=rows, uncounted=view.uncounted,
-        map=maps.map_page(layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"],
-                          label=_("Map of the gap")),
-        sizes=atlas.sizes("m3"), stages=atlas.stage_counts(spots), hotspot_total=len(spots),
+        city=view.total
+        | {
+            "reaches": view.total["treated_share"],
+            "proven": view.total["to_standard_share"],
+            "unknown": view.total["unknown_share"],
+        },
+        as_of=day,
+        rows=rows,
+        uncounted=view.uncounted,
+        map=maps.map_page(
+            layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"], label=_("Map of the gap")
+        ),
+        sizes=atlas.sizes("m3"),
+        stages=atlas.stage_counts(spots),
+        hotspot_total=len(spots),
         fresh=explain.freshness(services()),
-        examples=[{"label": e["name"], "url": e["url"]} for e in (services().named(c, language()) for c in EXAMPLES) if e],
-    )  # fmt: skip
+        examples=[
+            {"label": e["name"], "url": e["url"]} for e in (services().named(c, language()) for c in EXAMPLES) if e
+        ],
+    )
 
 
 @bp.get("/search")
