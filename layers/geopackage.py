@@ -204,6 +204,11 @@ def touch(con, table):
     )
 
 
+def changes(con):
+    """Time of the last change by table, as gpkg_contents has it; GDAL and QGIS keep it too."""
+    return dict(con.execute("SELECT table_name, last_change FROM gpkg_contents"))
+
+
 def copy_to(con, path):
     """A consistent copy of the live file at `path`, as one file without WAL that any program may open."""
     target = sqlite3.connect(path)

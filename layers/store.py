@@ -1,17 +1,24 @@
 """The store: layers and tables of the catalogue, kept in one database.
 
 Reading gives immutable snapshots, one frame per layer and version; writing takes CheckedLayers, adds
-a version and is one transaction. Callers know neither SQL nor GeoPackage: what belongs to the
-embedded file is in layers/geopackage.py, so that a server database can stand in its place.
+a version and is one transaction. Each version's rows are kept in an archive, so that an earlier one
+can be put back. Callers know neither SQL nor GeoPackage: what belongs to the embedded file is in
+layers/geopackage.py, so that a server database can stand in its place.
+
+Another program, such as QGIS, may edit the file. What it wrote becomes a version when it keeps the
+catalogue's promises; otherwise the last good version stays in use and `refused` says why.
 """
 
 import hashlib
+import json
+import logging
 import os
 import shutil
 import tempfile
 import threading
+import zlib
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import geopandas as gpd
@@ -21,11 +28,13 @@ import shapely
 import sqlalchemy as sa
 
 from layers import geopackage
-from layers.catalogue import ALL, CheckedLayer
-from layers.errors import StoreError
+from layers.catalogue import ALL, CheckedLayer, check
+from layers.errors import LayerError, StoreError
 
 SCHEMA_VERSION = 1
+KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
+log = logging.getLogger("cangxanh")
 _KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
 _TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": sa.Date}
 
@@ -43,7 +52,15 @@ _versions = sa.Table(
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("note", sa.Text),
+    sa.Column("changed", sa.Text),  # the file's own time of change of the layer after this version
     sa.UniqueConstraint("layer", "version"),
+)
+_archive = sa.Table(
+    "cx_archive",
+    _metadata,
+    sa.Column("layer", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("rows", sa.LargeBinary, nullable=False),  # zlib of JSON: a list per row, in catalogue order
 )
 
 
@@ -66,6 +83,7 @@ class Store:
         self.path = self.data_dir / FILE_NAME
         self._lock = threading.Lock()
         self._snapshots = {}
+        self._refused = {}  # layer: (time of change, problems) of an edit by another program
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.data_dir):
@@ -122,9 +140,54 @@ class Store:
 
     def versions(self):
         """The newest version number of every layer and table that was ever written."""
-        query = sa.select(_versions.c.layer, sa.func.max(_versions.c.version)).group_by(_versions.c.layer)
-        with self._engine.connect() as con:
-            return dict(con.execute(query))
+        return {name: version for name, (version, _) in self._look().items()}
+
+    def stamp(self):
+        """A short text that changes with every write to any layer, by us or by another program."""
+        self._look()
+        return str(self.data_version()[0])
+
+    def refused(self):
+        """Edits by other programs that do not keep the catalogue's promises: {layer: problems}."""
+        self._look()
+        return {name: list(problems) for name, (_, problems) in self._refused.items()}
+
+    def _look(self):
+        """Newest version and its time of change by layer, after taking in what other programs wrote."""
+        with self._engine.connect() as con, con.begin():
+            newest = self._newest(con)
+            changes = geopackage.changes(con.connection.driver_connection)
+        edited = [
+            name
+            for name, (_, changed) in newest.items()
+            if changes.get(name) != changed and self._refused.get(name, (None,))[0] != changes.get(name)
+        ]
+        for name in edited:
+            self._take_in(name)
+        for name in [n for n in self._refused if changes.get(n) == newest[n][1]]:
+            del self._refused[name]
+        return self._look() if edited else newest
+
+    @staticmethod
+    def _newest(con):
+        last = sa.select(sa.func.max(_versions.c.id)).group_by(_versions.c.layer)
+        query = sa.select(_versions.c.layer, _versions.c.version, _versions.c.changed).where(_versions.c.id.in_(last))
+        return {layer: (version, changed) for layer, version, changed in con.execute(query)}
+
+    def _take_in(self, name):
+        """Make a version of what another program wrote into a layer, or note why not."""
+        with self._writing() as con:
+            changed = geopackage.changes(con.connection.driver_connection).get(name)
+            if self._newest(con)[name][1] == changed:
+                return  # another process was quicker
+            try:
+                checked = check(ALL[name], self._read(con, name))
+            except LayerError as e:
+                self._refused[name] = (changed, tuple(e.problems))
+                log.warning("an edit of %s by another program is not used: %s", name, e)
+                return
+            note = " ".join(checked.repairs) or None
+            self._add_version(con, checked.layer, _records(checked), "another program", "edit of the file", note)
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
@@ -147,16 +210,30 @@ class Store:
         A layer gives a GeoDataFrame in EPSG:4326 (None where a record has no position), a table a
         DataFrame. Numbers are float (NaN = missing), dates datetime64 (NaT), text str or None.
         """
+        version = self._look().get(name, (0,))[0]
+        with self._lock:
+            held = self._snapshots.get(name)
+        if held and held[0] == version:
+            return held[1]
         with self._engine.connect() as con, con.begin():
-            version = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == name)) or 0
-            with self._lock:
-                held = self._snapshots.get(name)
-            if held and held[0] == version:
-                return held[1]
-            frame = self._read(con, name)
+            version, changed = self._newest(con).get(name, (0, None))
+            live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
+            frame = self._read(con, name) if live else self._archived(con, name, version)
         with self._lock:
             self._snapshots[name] = (version, frame)
         return frame
+
+    def version(self, name, number):
+        """An earlier version of a layer, as snapshot() gives the newest; StoreError where it is no longer kept."""
+        with self._engine.connect() as con:
+            return self._archived(con, name, number)
+
+    def _archived(self, con, name, number):
+        query = sa.select(_archive.c.rows).where(_archive.c.layer == name, _archive.c.version == number)
+        packed = con.scalar(query)
+        if packed is None:
+            raise StoreError(f"Version {number} of {name} is not kept.")
+        return _frame(ALL[name], json.loads(zlib.decompress(packed)))
 
     def within(self, name, west, south, east, north):
         """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached."""
@@ -175,17 +252,7 @@ class Store:
         query = sa.select(*columns).order_by(table.c.fid)
         if where is not None:
             query = query.where(where)
-        rows = con.execute(query).all()
-        frame = pd.DataFrame(rows, columns=[c.name for c in columns], dtype=object)
-        for f in layer.fields:
-            if f.kind in ("number", "integer"):
-                frame[f.name] = frame[f.name].astype(float)
-            elif f.kind == "date":
-                frame[f.name] = pd.to_datetime(frame[f.name]).astype("datetime64[us]")
-        if layer.geometry:
-            geoms = geopackage.decode(frame.pop("geometry"))
-            frame = gpd.GeoDataFrame(frame, geometry=np.asarray(geoms, dtype=object), crs=geopackage.SRID)
-        return frame
+        return _frame(layer, con.execute(query).all())
 
     # --- writing ---
 
@@ -244,15 +311,34 @@ class Store:
         records = _records(checked)
         if records:
             con.execute(table.insert(), records)
-        raw = con.connection.driver_connection
-        geopackage.touch(raw, layer.name)
+        geopackage.touch(con.connection.driver_connection, layer.name)
+        if mode != "replace":
+            records = _records(CheckedLayer(layer, self._read(con, layer.name)))
+        self._add_version(con, layer, records, who, source, note)
+
+    def _add_version(self, con, layer, records, who, source, note):
         last = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name)) or 0
         con.execute(
             _versions.insert().values(
-                layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note,
-                rows=con.scalar(sa.select(sa.func.count()).select_from(table)), sha256=_hash(records),
+                layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note, rows=len(records),
+                sha256=_hash(records), changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
             )
         )  # fmt: skip
+        packed = zlib.compress(json.dumps([_packed(r) for r in records], ensure_ascii=False).encode(), 6)
+        con.execute(_archive.insert().values(layer=layer.name, version=last + 1, rows=packed))
+        long_ago = (datetime.now(UTC) - KEPT_FOR).isoformat(timespec="milliseconds")
+        old = sa.select(_versions.c.version).where(_versions.c.layer == layer.name, _versions.c.at < long_ago)
+        con.execute(
+            _archive.delete().where(
+                _archive.c.layer == layer.name, _archive.c.version.in_(old), _archive.c.version < last
+            )
+        )
+
+    def restore(self, name, number, *, who="system"):
+        """Put an earlier version of a layer back, as a new version."""
+        frame = self.version(name, number)
+        checked = check(ALL[name], frame, repair=False)
+        self.write(checked, source=f"version {number}", who=who, note=f"version {number} put back")
 
     def meta(self, key):
         """A value kept by write_all, or None."""
@@ -308,6 +394,34 @@ def _plain(value, kind="text"):
     if kind == "integer":
         return int(value)
     return float(value) if kind == "number" else value
+
+
+def _packed(record):
+    """A record as JSON values: dates as ISO text, a geometry as the hex of its blob."""
+    out = []
+    for name, value in record.items():
+        if name == geopackage.GEOMETRY_COLUMN:
+            value = None if value is None else geopackage.encode([value])[0].hex()
+        elif isinstance(value, date):
+            value = value.isoformat()
+        out.append(value)
+    return out
+
+
+def _frame(layer, rows):
+    """The frame of rows: values in catalogue order, then the geometry as a blob or its hex."""
+    names = [f.name for f in layer.fields] + (["geometry"] if layer.geometry else [])
+    frame = pd.DataFrame([tuple(r) for r in rows], columns=names, dtype=object)
+    for f in layer.fields:
+        if f.kind in ("number", "integer"):
+            frame[f.name] = frame[f.name].astype(float)
+        elif f.kind == "date":
+            frame[f.name] = pd.to_datetime(frame[f.name]).astype("datetime64[us]")
+    if layer.geometry:
+        blobs = [bytes.fromhex(b) if isinstance(b, str) else b for b in frame.pop("geometry")]
+        geoms = np.asarray(geopackage.decode(blobs), dtype=object)
+        frame = gpd.GeoDataFrame(frame, geometry=geoms, crs=geopackage.SRID)
+    return frame
 
 
 def _hash(records):

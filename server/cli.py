@@ -1,12 +1,14 @@
 """The command line: python run.py COMMAND. Errors are one line on stderr and exit code 1."""
 
 import argparse
+import getpass
 import json
 import sys
 import threading
 from datetime import date
 from pathlib import Path
 
+from layers.catalogue import ALL
 from layers.errors import LayerError
 from server.figures import LEVELS
 from server.ledgers import ledger_csv, ledger_document, ledger_table
@@ -66,6 +68,10 @@ def _parser():
 
     sub = command("population", _population, "Put your own population raster in place of ours.")
     sub.add_argument("file", type=Path, help="GeoTIFF of people per cell, in any coordinate reference system")
+
+    sub = command("versions", _versions, "List the versions of the layers, or put an earlier one back.")
+    sub.add_argument("layer", nargs="?", choices=sorted(ALL), metavar="LAYER", help="one layer or table (default: all)")
+    sub.add_argument("--put-back", type=int, metavar="N", help="make version N of LAYER the newest again")
     return parser
 
 
@@ -155,6 +161,24 @@ def _population(arguments):
     for sentence in odd:
         print(f"Note: {sentence}")
     print(f"{people:,.0f} people now lie on the grid. A running server shows them after its next start.")
+
+
+# --- versions ---
+
+
+def _versions(arguments):
+    store = _open(arguments).store
+    if arguments.put_back is not None:
+        if not arguments.layer:
+            raise CommandError("Say which layer: run.py versions LAYER --put-back N.")
+        store.restore(arguments.layer, arguments.put_back, who=getpass.getuser())
+    for v in store.history(arguments.layer):
+        note = f"  ({v['note']})" if v["note"] else ""
+        print(
+            f"{v['at'][:16]}Z  {v['layer']:18} {v['version']:>4}  {v['rows']:>7} rows  {v['who']}: {v['source']}{note}"
+        )
+    for layer, problems in store.refused().items():
+        print(f"An edit of {layer} by another program is not used: {' '.join(problems)}")
 
 
 # --- ledger ---

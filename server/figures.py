@@ -69,7 +69,7 @@ class Figures:
 
     def version(self):
         """The data version as text; it changes with every write."""
-        return str(self.store.data_version()[0])
+        return self.store.stamp()
 
     def kept(self, name, make, *args):
         """make(*args), computed once per data version and arguments.

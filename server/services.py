@@ -29,6 +29,7 @@ class Services:
 
     def site(self):
         """What every page's foot says: when the data last changed, and their version."""
+        self.store.stamp()
         number, at = self.store.data_version()
         changed = datetime.fromisoformat(at).astimezone(CITY_TIME).date() if at else None
         return {"data_updated": changed, "version": str(number)}

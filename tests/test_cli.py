@@ -159,3 +159,14 @@ def test_a_raster_that_cannot_be_read_changes_nothing(capfdbinary, starter_store
     code, _, err = run(capfdbinary, "population", tmp_path / "own.tif", "--data", folder)
     assert code == 1 and err.count("\n") == 1 and "own.tif" in err
     assert (folder / "population.tif").read_bytes() == before
+
+
+def test_versions_are_listed_and_put_back(capfdbinary, starter_store, tmp_path):
+    folder = shutil.copytree(starter_store, tmp_path / "data")
+    code, out, _ = run(capfdbinary, "versions", "norms", "--data", folder)
+    assert code == 0 and "system: starter facts (first start)" in out
+    code, out, _ = run(capfdbinary, "versions", "norms", "--put-back", "1", "--data", folder)
+    assert code == 0 and "version 1 put back" in out and len(out.splitlines()) == 2
+    code, _, err = run(capfdbinary, "versions", "norms", "--put-back", "9", "--data", folder)
+    assert code == 1 and "Version 9 of norms is not kept" in err
+    assert run(capfdbinary, "versions", "--put-back", "1", "--data", folder)[0] == 1

@@ -4,7 +4,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from flask import Blueprint, abort, current_app, jsonify, render_template, request, send_file, url_for
+from flask import Blueprint, abort, current_app, jsonify, render_template, send_file, url_for
 
 from layers import export
 from layers.catalogue import ALL
@@ -170,12 +170,19 @@ def suggest():
 def health():
     """200 with the data version when the database answers, 503 otherwise."""
     try:
+        refused = services().store.refused()
         number, at = services().store.data_version()
     except Exception:
         current_app.logger.exception("health check failed")
         return jsonify({"status": "error", "database": "unavailable"}), 503
     response = jsonify(
-        {"status": "ok", "database": "ok", "data_version": number, "data_changed": at, "path": request.path}
+        {
+            "status": "ok",
+            "database": "ok",
+            "data_version": number,
+            "data_changed": at,
+            "edits_not_used": sorted(refused),
+        }
     )
     response.headers["Cache-Control"] = "no-store"
     return response
