@@ -390,6 +390,37 @@ TABLES = {
 ALL = LAYERS | TABLES
 
 
+class Problem(str):
+    """One sentence about data that cannot be taken, with the row (from 0) and field it speaks of, or None."""
+
+    def __new__(cls, text, row=None, field=None):
+        made = super().__new__(cls, text)
+        made.row, made.field = row, field
+        return made
+
+
+def sift(layer, frame):
+    """The rows of a frame that can be taken, and those that cannot.
+
+    Returns (CheckedLayer, problems of the others: Problem with row and field). frame as for check().
+    Raises LayerError for what concerns all rows: an unknown column, a missing or wrong CRS.
+    """
+    refused = []
+    rows = frame.reset_index(drop=True)
+    at = list(range(len(rows)))
+    while True:
+        try:
+            return check(layer, rows), refused
+        except LayerError as e:
+            if any(getattr(p, "row", None) is None for p in e.problems):
+                raise
+            bad = {p.row for p in e.problems}
+            refused += [Problem(p.replace(f" row {p.row + 1} ", f" row {at[p.row] + 1} ", 1), at[p.row], p.field)
+                        for p in e.problems]  # fmt: skip
+            rows = rows[[i not in bad for i in range(len(rows))]].reset_index(drop=True)
+            at = [a for i, a in enumerate(at) if i not in bad]
+
+
 def check(layer, frame, *, repair=True):
     """The rows as a CheckedLayer, or LayerError with every problem of the frame.
 
@@ -440,7 +471,8 @@ def _field_problems(layer, f, rows):
     blank = _blank(values).to_numpy()
     if f.required:
         out += [
-            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is missing." for i in blank.nonzero()[0]
+            Problem(f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is missing.", int(i), f.name)
+            for i in blank.nonzero()[0]
         ]
     given = values[~blank]
     if f.kind in ("number", "integer"):
@@ -458,14 +490,12 @@ def _field_problems(layer, f, rows):
         word = "text"
     for i in given.index[bad.to_numpy(bool)]:
         where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
-        out.append(f"{where}: {f.name} is not {word}: {_shown(values[i])}.")
+        out.append(Problem(f"{where}: {f.name} is not {word}: {_shown(values[i])}.", i, f.name))
     if f.allowed:
         allowed = [c.value for c in f.allowed]
         for i in given.index[~given.isin(allowed).to_numpy()]:
-            out.append(
-                f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} '{values[i]}' is not one of "
-                f"{', '.join(allowed)}."
-            )
+            where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
+            out.append(Problem(f"{where}: {f.name} '{values[i]}' is not one of {', '.join(allowed)}.", i, f.name))
     return out
 
 
@@ -485,7 +515,12 @@ def _key_problems(layer, rows):
             ]
         )
     doubled = pd.Series(list(zip(*parts, strict=True)), dtype=object).duplicated().to_numpy().nonzero()[0]
-    return [f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice." for i in doubled]
+    return [
+        Problem(
+            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice.", int(i), layer.key[0]
+        )
+        for i in doubled
+    ]
 
 
 def _geometry_problems(layer, frame):
@@ -499,12 +534,12 @@ def _geometry_problems(layer, frame):
             continue
         where = f"{layer.name} row {i + 1} ({_name_of(layer, frame, i)})"
         if layer.geometry == "Point" and geom.geom_type != "Point":
-            out.append(f"{where}: a point is expected, this is a {geom.geom_type}.")
+            out.append(Problem(f"{where}: a point is expected, this is a {geom.geom_type}.", i, "geometry"))
         if layer.geometry == "Polygon" and geom.geom_type not in ("Polygon", "MultiPolygon"):
-            out.append(f"{where}: an area is expected, this is a {geom.geom_type}.")
+            out.append(Problem(f"{where}: an area is expected, this is a {geom.geom_type}.", i, "geometry"))
         x0, y0, x1, y1 = geom.bounds
         if not (-180 <= x0 <= x1 <= 180 and -90 <= y0 <= y1 <= 90):
-            out.append(f"{where}: coordinates lie outside longitude ±180, latitude ±90.")
+            out.append(Problem(f"{where}: coordinates lie outside longitude ±180, latitude ±90.", i, "geometry"))
     return out
 
 
@@ -523,7 +558,7 @@ def _shapes(layer, rows, repair):
         areas = shapely.get_dimensions(shapes[i]) == 2
         shapes[i] = shapely.make_valid(shapes[i], method="structure", keep_collapsed=not areas)
         if shapes[i].is_empty:
-            problems.append(f"{where}: the outline encloses no area ({reason}).")
+            problems.append(Problem(f"{where}: the outline encloses no area ({reason}).", int(i), "geometry"))
         else:
             repairs.append(f"{where}: outline repaired ({reason}).")
     return shapes, repairs, problems
