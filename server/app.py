@@ -12,6 +12,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.security import safe_join
 
 from server import charts, errors, i18n, security
+from server.addresses import source_items
 from server.security import public
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,6 +145,7 @@ def create_app(settings, services=None, *, views=VIEWS, fresh_assets=False) -> F
     errors.install(app)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters["source_items"] = source_items
     app.jinja_env.globals.update(
         asset_url=assets.url,
         hatch_defs=charts.hatch_defs,

@@ -12,7 +12,7 @@ from server.figures import WARD_KINDS
 from server.i18n import gettext as _
 from server.i18n import language, m3, m3_range, number, percent_range, text
 
-CITY_BOUNDS = ((20.58, 106.1), (21.25, 107.15))
+CITY_BOUNDS = ((20.59, 106.11), (21.25, 107.12))
 # one person or one facility is drawn like so many m³ a day, so that one rule of areas serves all three
 SYMBOL_UNIT = {"m3": 1.0, "people": 0.1, "facilities": 1500.0}
 SIZES = {"m3": (1000, 5000, 20000), "people": (10000, 50000, 150000), "facilities": (1, 2, 5)}
@@ -46,7 +46,7 @@ def ground_document(store):
     water = store.snapshot("water_bodies")
     named = water[water.geometry.notna() & (water.geometry.geom_type == "Point")]
     labels = [_label(r, "water", 10) for r in named.itertuples()] + [
-        {"name": _("Gulf of Tonkin"), "lon": 107.02, "lat": 20.64, "kind": "sea"}
+        {"name": _("Gulf of Tonkin"), "lon": 106.97, "lat": 20.655, "kind": "sea"}
     ]
     labels += [
         {

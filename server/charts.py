@@ -257,7 +257,7 @@ def symbol_legend_svg(sizes, *, title):
         slot = max(2 * r * LARGEST_SCALE + 6, 9 * len(str(written)) + 8, 40)
         parts.append(
             f'<circle cx="{_n(x + slot / 2)}" cy="{_n(middle)}" r="{_n(r)}" data-m3="{volume:g}" '
-            f'fill="#f3ddd0" stroke="#c4501b" stroke-width="1.5"/>'
+            f'fill="#fff" stroke="{QUIET}" stroke-width="1.5"/>'
             f'<text x="{_n(x + slot / 2)}" y="{_n(2 * biggest + 20)}" font-size="13" text-anchor="middle" '
             f'fill="{INK}">{escape(str(written))}</text>'
         )

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from layers.letters import fold
 from server.i18n import language, text
-from server.letters import fold
 
 
 def plain(row):

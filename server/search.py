@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from server.letters import AGREEMENTS, Token, Word, agreement, has_marks, sort_key, tokens_of
+from layers.letters import AGREEMENTS, Token, Word, agreement, has_marks, sort_key, tokens_of
 
 MAX_CHARS = 200
 MAX_WORDS = 24

@@ -164,7 +164,7 @@ def test_a_raster_that_cannot_be_read_changes_nothing(capfdbinary, starter_store
 def test_versions_are_listed_and_put_back(capfdbinary, starter_store, tmp_path):
     folder = shutil.copytree(starter_store, tmp_path / "data")
     code, out, _ = run(capfdbinary, "versions", "norms", "--data", folder)
-    assert code == 0 and "system: starter facts (first start)" in out
+    assert code == 0 and "system: starter facts  (first start)" in out
     code, out, _ = run(capfdbinary, "versions", "norms", "--put-back", "1", "--data", folder)
     assert code == 0 and "version 1 put back" in out and len(out.splitlines()) == 2
     code, _, err = run(capfdbinary, "versions", "norms", "--put-back", "9", "--data", folder)

@@ -27,11 +27,10 @@ FLOORS = [
         "geo.siting",
         "geo.indicators",
     },
-    {"layers.errors"},
+    {"layers.errors", "layers.letters"},
     {"layers.catalogue", "layers.geopackage"},
     {"layers.store"},
     {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"},
-    {"server.letters"},
     {
         "server.assets",
         "server.settings",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import server.letters
-from server.letters import collation_key
+import layers.letters
+from layers.letters import collation_key
 from server.search import Alias, Entry, Index
 
 STARTER = Path(__file__).resolve().parents[1] / "layers" / "starter"
@@ -458,5 +458,5 @@ def test_spelling_habits_have_one_place():
 
 
 def test_examples_in_the_module():
-    assert doctest.testmod(server.letters).failed == 0
-    assert doctest.testmod(server.letters).attempted > 0
+    assert doctest.testmod(layers.letters).failed == 0
+    assert doctest.testmod(layers.letters).attempted > 0

@@ -47,6 +47,7 @@ def home():
         sizes=atlas.sizes("m3"),
         stages=atlas.stage_counts(spots),
         hotspot_total=len(spots),
+        facts=services().figures.coverage_notes(view),
         fresh=explain.freshness(services()),
         examples=[
             {"label": e["name"], "url": e["url"]} for e in (services().named(c, language()) for c in EXAMPLES) if e

@@ -16,7 +16,7 @@
     return node;
   };
 
-  const scaleAt = (zoom) => Math.min(1.25, Math.max(0.42, 2 ** ((zoom - NATURAL_ZOOM) * 0.62)));
+  const scaleAt = (zoom) => Math.min(1.25, Math.max(0.42, 2 ** ((zoom - NATURAL_ZOOM) * 0.7)));
   const gapOf = (f) => (f.not_treated || 0) + (f.unknown || 0);
 
   function slice(r, from, to) {
@@ -145,11 +145,16 @@
   };
 
   cx.signs = (map, entry, data) => {
-    const sizeAt = (zoom) => Math.round(Math.min(26, Math.max(14, 20 * 1.25 ** (zoom - NATURAL_ZOOM))));
+    // beside volumes the signs stay small, so that they do not hide them
+    const usual = Object.values(cx.layers).some(({ spec }) => spec.kind === "symbols") ? 15 : 20;
+    const sizeAt = (zoom) => Math.round(Math.min(26, Math.max(12, usual * 1.25 ** (zoom - NATURAL_ZOOM))));
+    const leaders = L.polyline([], { color: "#16252b", weight: 0.8, opacity: 0.45, interactive: false });
+    entry.group.addLayer(leaders);
     const draw = (f, selected) => {
       const size = sizeAt(map.getZoom());
       const picture = svg("svg", { width: size, height: size, viewBox: "0 0 20 20", "aria-hidden": "true" }, svg("use", { href: `#${f.sign}` }));
-      return L.divIcon({ className: `map-sign${selected ? " is-selected" : ""}`, html: picture, iconSize: [size, size] });
+      const hit = Math.max(size, 20); // as large as a fingertip can find between its neighbours
+      return L.divIcon({ className: `map-sign${selected ? " is-selected" : ""}`, html: picture, iconSize: [hit, hit] });
     };
     const marks = data.features.map((f) => {
       const marker = L.marker([f.lat, f.lon], { icon: draw(f), keyboard: false, zIndexOffset: 5000, riseOnHover: true });
@@ -158,9 +163,24 @@
       entry.group.addLayer(marker);
       return { f, marker };
     });
-    map.on("zoomend", () => {
-      for (const { f, marker } of marks) marker.setIcon(draw(f, marker.getElement()?.classList.contains("is-selected")));
-    });
+    const arrange = () => {
+      const size = sizeAt(map.getZoom());
+      const items = marks.map(({ f, marker }) => {
+        const at = map.latLngToLayerPoint([f.lat, f.lon]);
+        return { f, marker, r: size * 0.5, x0: at.x, y0: at.y, x: at.x, y: at.y, reach: size * 1.7 };
+      });
+      loosen(items);
+      const lines = [];
+      for (const item of items) {
+        const at = map.layerPointToLatLng([item.x, item.y]);
+        item.marker.setLatLng(at);
+        item.marker.setIcon(draw(item.f, item.marker.getElement()?.classList.contains("is-selected")));
+        if (Math.hypot(item.x - item.x0, item.y - item.y0) > size * 0.45) lines.push([[item.f.lat, item.f.lon], at]);
+      }
+      leaders.setLatLngs(lines);
+    };
+    arrange();
+    map.on("zoomend", arrange);
     return marks.length;
   };
 })();

@@ -112,10 +112,16 @@
       if (what === "home") home(map);
       if (what === "near") near(map, button);
       if (what === "go") map.setView([Number(button.dataset.lat), Number(button.dataset.lon)], 11, { animate: !still });
+      if (what === "box") {
+        const [south, west, north, east] = button.dataset.box.split(",").map(Number);
+        map.fitBounds([[south, west], [north, east]], { animate: !still });
+      }
     });
     box.addEventListener("change", (event) => {
       const id = event.target.dataset.layer;
-      if (id && drawn[id]) map[event.target.checked ? "addLayer" : "removeLayer"](drawn[id].group);
+      if (!id || !drawn[id]) return;
+      map[event.target.checked ? "addLayer" : "removeLayer"](drawn[id].group);
+      cx.placeNames?.();
     });
     document.addEventListener("keydown", (event) => {
       const button = box.querySelector("[data-map-do=full]");
@@ -203,28 +209,54 @@
       const icon = L.divIcon({ className: "map-name-anchor", html, iconSize: [0, 0] });
       const marker = L.marker([label.lat, label.lon], { icon, pane: "names", interactive: false, keyboard: false });
       const letter = label.kind === "sea" ? 11 : 7.5;
-      return { marker, water: label.kind === "water", from: label.from_zoom ?? 0, half: (String(label.name).length * letter) / 2 };
+      return { marker, html, from: label.from_zoom ?? 0, half: (String(label.name).length * letter) / 2 };
     });
     const update = () => {
-      const taken = []; // earlier names win; a name that would touch one of them is left out
-      for (const { marker, from, half, water } of shown) {
-        const at = map.latLngToLayerPoint(marker.getLatLng());
-        const marked = water && marks().some((mark) => Math.abs(at.x - mark.x) < half + 10 && Math.abs(at.y - mark.y) < 18);
-        const free = !marked && taken.every((other) => Math.abs(at.x - other.x) > half + other.half || Math.abs(at.y - other.y) > 18);
-        const wanted = map.getZoom() >= from && free;
-        if (wanted) taken.push({ x: at.x, y: at.y, half });
-        if (wanted !== entry.group.hasLayer(marker)) entry.group[wanted ? "addLayer" : "removeLayer"](marker);
+      // Signs, symbols and buttons come first, then earlier names; a name steps below or above a mark, or is left out.
+      const taken = [...marks(), ...controls(map)];
+      const size = map.getSize();
+      const hits = (box) => taken.find((other) => Math.abs(box.x - other.x) < box.w + other.w && Math.abs(box.y - other.y) < box.h + other.h);
+      for (const { marker, html, from, half } of shown) {
+        const at = map.latLngToContainerPoint(marker.getLatLng());
+        const inside = at.x > half && at.x < size.x - half && at.y > 12 && at.y < size.y - 12;
+        let box = null;
+        let shift = 0;
+        if (inside && map.getZoom() >= from) {
+          box = { x: at.x, y: at.y, w: half, h: 9 };
+          const mark = hits(box);
+          if (mark) {
+            const steps = mark.mark ? [mark.y - at.y + mark.h + 10, mark.y - at.y - mark.h - 10] : [];
+            shift = steps.find((step) => Math.abs(step) < 48 && !hits({ ...box, y: at.y + step })) ?? 0;
+            box = shift ? { ...box, y: at.y + shift } : null;
+          }
+        }
+        if (box) taken.push(box);
+        html.style.marginTop = `${shift}px`;
+        if (Boolean(box) !== entry.group.hasLayer(marker)) entry.group[box ? "addLayer" : "removeLayer"](marker);
       }
     };
-    map.on("zoomend", update);
+    map.on("moveend", update);
     cx.placeNames = update;
     update();
   }
 
-  /** Where symbols and signs stand now, in px; river names make room for them. */
+  /** Where symbols and signs stand now: centre and half sizes in px. */
   function marks() {
     const shapes = Object.values(drawn).flatMap(({ byCode, group }) => (cx.map.hasLayer(group) ? [...byCode.values()] : []));
-    return shapes.filter((shape) => shape.getLatLng).map((shape) => cx.map.latLngToLayerPoint(shape.getLatLng()));
+    return shapes.filter((shape) => shape.getLatLng).map((shape) => {
+      const { x, y } = cx.map.latLngToContainerPoint(shape.getLatLng());
+      const half = (shape.options.icon?.options.iconSize?.[0] ?? 12) / 2;
+      return { x, y, w: half, h: half, mark: true };
+    });
+  }
+
+  /** Buttons, scale and credits that lie over the map, in the same way. */
+  function controls(map) {
+    const frame = map.getContainer().getBoundingClientRect();
+    return [...box.querySelectorAll(".map-tools button, .leaflet-control")].map((node) => {
+      const r = node.getBoundingClientRect();
+      return { x: (r.left + r.right) / 2 - frame.left, y: (r.top + r.bottom) / 2 - frame.top, w: r.width / 2, h: r.height / 2 };
+    });
   }
 
   function geojson(map, entry, data) {
@@ -288,6 +320,12 @@
     document.addEventListener("focusin", (event) => {
       const row = event.target.closest("tr[data-code]");
       if (row) mark(row.dataset.code);
+    });
+    document.addEventListener("mouseover", (event) => {
+      const code = event.target.closest?.("tr[data-code]")?.dataset.code;
+      for (const { byCode } of Object.values(drawn)) {
+        for (const [other, shape] of byCode) shape.getElement?.()?.classList.toggle("is-hovered", other === code);
+      }
     });
     document.addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-code]");
