@@ -1,7 +1,7 @@
 """The coordinate doctor: which coordinate system a file is in, told by where its points fall.
 
-A *reading* is one way to understand two columns of numbers (geo/coordinates.py makes them from text):
-a system of SYSTEMS, with the axes as given or swapped, kilometres and zone prefixes undone. `diagnose` puts every row on the ground under
+A *reading* is one way to understand two columns of numbers: see geo/systems.py for the systems and the
+way to WGS 84, and geo/coordinates.py for numbers written as text. `diagnose` puts every row on the ground under
 every reading and says 'sure', 'ask', 'mixed' or 'refused'. It never guesses.
 
 Score. d is the distance of a row from the place its attributes name or, where they name none, from
@@ -22,108 +22,34 @@ not believed against a system in use here that fits as well and lies farther awa
 Constants. REACH_M: radius of the largest unit, Cát Hải (287 km²), and less than half of the 26 km
 between the meridians 105°30′ and 105°45′. MARGIN: points really 5 km outside the area score 0.6.
 TIE_FLOOR: 30 km off, farther than the nearest other meridian. SECOND_SYSTEM: one row is a slip of
-the pen, two of a hundred are a second source. BOTH_WAYS: the most rows two systems may both explain
+the pen, two of a hundred are a second source, if they are half of the rows not yet explained. BOTH_WAYS: the most rows two systems may both explain
 if the file is to be called mixed. SAMPLE: enough for a share to 1 %, and an answer within a second.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import shapely
-from pyproj import CRS, Geod, Transformer
+from pyproj import CRS, Geod
 from pyproj.exceptions import CRSError
+
+from geo.coordinates import parse_coordinates
+from geo.systems import SYSTEMS, Reading, axes, pipeline, reading, to_wgs84, transformer
+
+__all__ = ["SYSTEMS", "Diagnosis", "Part", "Reading", "diagnose", "parse_coordinates", "pipeline", "points_of"]
+__all__ += ["reading", "readings", "to_wgs84"]
 
 REACH_M = 10_000.0
 MARGIN = 0.4
 AS_GOOD = 0.1
 TIE_FLOOR = 0.05
 NEAR_MISS_M = 1_000.0
-SECOND_SYSTEM = (2, 0.01)  # rows, share of the rows
+SECOND_SYSTEM = (2, 0.01, 0.5)  # rows, share of all rows, share of the rows not yet explained
 BOTH_WAYS = 0.1
 SAMPLE = 3_000
-FITS_NOTHING, UNREAD, FITS_SEVERAL = -1, -2, -3  # marks of rows beside the numbers of the systems
-ZONE_PREFIXES = (48, 49, 481, 482, 491)  # of VN-2000; 18 and 19 mean Hanoi 1972, which is not read here
+FITS_NOTHING, UNREAD, FITS_SEVERAL = -1, -2, -3  # marks in Diagnosis.rows beside the numbers of the parts
 GEOD = Geod(ellps="WGS84")
-
-# EPSG operation 6960, VN-2000 to WGS 84 (2): Decision 05/2007/QĐ-BTNMT, accuracy 1 m
-SHIFT = (
-    "+step +proj=push +v_3 +step +proj=cart +ellps=WGS84 +step +proj=helmert +x=-191.90441429 +y=-39.30318279"
-    " +z=-111.45032835 +rx=-0.00928836 +ry=0.01975479 +rz=-0.00427372 +s=0.252906278 +convention=coordinate_frame"
-    " +step +inv +proj=cart +ellps=WGS84 +step +proj=pop +v_3"
-)
-
-
-@dataclass(frozen=True)
-class System:
-    """One coordinate system: meridian NaN for degrees, 0 for web Mercator; in_use: met in the city's files."""
-
-    meridian: float
-    scale: float
-    vn2000: bool
-    in_use: bool
-    name_vi: str
-    name_en: str
-
-
-def _systems():
-    """Systems by EPSG code, likeliest first: the order in which equals are offered, nothing more."""
-
-    def tm3(meridian, vi="", en="", *, in_use=False):
-        name = f"VN-2000 / TM-3 {int(meridian)}°{round(meridian % 1 * 60):02d}′"
-        return System(meridian, 0.9999, True, in_use, name + vi, name + en)
-
-    def utm(meridian, zone, datum):
-        name = f"{datum} / UTM {zone}N"
-        return System(meridian, 0.9996, datum == "VN-2000", zone == 48 or datum == "VN-2000", name, name)
-
-    out = {
-        4326: System(np.nan, 1, False, True, "WGS 84, kinh vĩ độ", "WGS 84 degrees"),
-        9210: tm3(105.75, " (Hải Phòng)", " (Hải Phòng)", in_use=True),
-        9209: tm3(105.5, " (Hải Dương cũ)", " (former Hải Dương)", in_use=True),
-        3405: utm(105, 48, "VN-2000"),
-        4756: System(np.nan, 1, True, True, "VN-2000, kinh vĩ độ", "VN-2000 degrees"),
-        32648: utm(105, 48, "WGS 84"),
-        3857: System(0, 1, False, True, "Web Mercator", "Web Mercator"),
-        5897: tm3(105, ", múi 482", ", zone 482", in_use=True),
-        5898: tm3(108, ", múi 491", ", zone 491", in_use=True),
-        5899: tm3(107.75, " (Quảng Ninh)", " (Quảng Ninh)", in_use=True),
-        5896: tm3(102, ", múi 481", ", zone 481", in_use=True),
-        3406: utm(111, 49, "VN-2000"),
-        32649: utm(111, 49, "WGS 84"),
-    }
-    foreign = {9205: 103, 9206: 104, 9207: 104.5, 9208: 104.75, 9211: 106, 9212: 106.25, 9213: 106.5, 9214: 107}
-    foreign |= {9215: 107.25, 9216: 107.5, 9217: 108.25, 9218: 108.5}
-    return out | {code: tm3(meridian, " (tỉnh khác)", " (other provinces)") for code, meridian in foreign.items()}
-
-
-SYSTEMS = _systems()
 DOUBTED = {32648: 3405, 32649: 3406}  # the usual pick of GIS software for what is VN-2000 by law
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One way to read two columns, and how well it fits.
-
-    swapped: the first column holds northing or latitude. shifted: the file is called WGS 84 but its
-    degrees are VN-2000, the datum shift was left out. km, prefixed: rows in kilometres, rows with a
-    zone prefix. share_inside: rows in the area; share_near_places: rows within REACH_M of the place
-    they name, NaN if none is named. median_m, p95_m: distance from place or area (beyond 4° from its centre).
-    """
-
-    epsg: int
-    name_vi: str
-    name_en: str
-    swapped: bool = False
-    shifted: bool = False
-    score: float = np.nan
-    share_inside: float = np.nan
-    share_near_places: float = np.nan
-    median_m: float = np.nan
-    p95_m: float = np.nan
-    rows: int = 0
-    km: int = 0
-    prefixed: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,90 +99,6 @@ def points_of(geometries):
     return shapely.get_x(inside), shapely.get_y(inside)
 
 
-def reading(epsg, *, swapped=False, shifted=False):
-    """The reading of that name, without scores, e.g. for what a person chose.
-
-    Raises ValueError if epsg is not in SYSTEMS, or if shifted is asked of anything but 4326.
-
-    >>> reading(9210).name_en
-    'VN-2000 / TM-3 105°45′ (Hải Phòng)'
-    """
-    if epsg not in SYSTEMS or (shifted and epsg != 4326):
-        what = f"EPSG:{epsg}" + (" with the datum shift left out" if shifted else "")
-        raise ValueError(f"{what} is not a reading known here: choose EPSG:4326 or one of {sorted(SYSTEMS)}.")
-    vi, en = SYSTEMS[epsg].name_vi, SYSTEMS[epsg].name_en
-    if shifted:
-        vi, en = f"{vi}, thiếu chuyển đổi từ VN-2000", f"{en}, shift from VN-2000 left out"
-    if swapped:
-        vi, en = f"{vi}, đảo trục", f"{en}, axes swapped"
-    return Reading(epsg, vi, en, swapped, shifted)
-
-
-def pipeline(reading):
-    """PROJ text from the reading's easting, northing (or lon, lat in degrees) to WGS 84 lon, lat in degrees.
-
-    >>> pipeline(reading(3857))
-    '+proj=pipeline +step +inv +proj=webmerc +ellps=WGS84 +step +proj=unitconvert +xy_in=rad +xy_out=deg'
-    """
-    system = SYSTEMS[reading.epsg]
-    steps = ["+proj=pipeline"]
-    if np.isnan(system.meridian):
-        steps.append("+step +proj=unitconvert +xy_in=deg +xy_out=rad")
-    elif reading.epsg == 3857:
-        steps.append("+step +inv +proj=webmerc +ellps=WGS84")
-    else:
-        tmerc = f"+proj=tmerc +lat_0=0 +lon_0={system.meridian:g} +k={system.scale} +x_0=500000 +y_0=0 +ellps=WGS84"
-        steps.append(f"+step +inv {tmerc}")
-    if system.vn2000 or reading.shifted:
-        steps.append(SHIFT)
-    return " ".join([*steps, "+step +proj=unitconvert +xy_in=rad +xy_out=deg"])
-
-
-def to_wgs84(x, y, reading):
-    """WGS 84 lon, lat in degrees of two columns under a reading; NaN where a row cannot be so read.
-
-    x, y: the columns as given; the reading says which holds the easting. Metric values below 100,000
-    are kilometres (Vietnam has eastings of 100 to 900 km, northings of 900 to 2,600 km), eastings
-    above 10,000,000 that begin with a VN-2000 zone number lose it. VN-2000 is shifted by EPSG
-    operation 6960; pipeline() states the text. Raises ValueError for a reading not known here.
-
-    >>> lon, lat = to_wgs84([2306067.773], [597432.442], reading(9210, swapped=True))
-    >>> round(float(lon[0]), 6), round(float(lat[0]), 6)
-    (106.6881, 20.8449)
-    """
-    if reading.epsg not in SYSTEMS:
-        raise ValueError(f"EPSG:{reading.epsg} is not known here: choose one of {sorted(SYSTEMS)}.")
-    east, north = _axes(x, y, reading)[:2]
-    lon, lat = np.full(east.shape, np.nan), np.full(east.shape, np.nan)
-    degrees = np.isnan(SYSTEMS[reading.epsg].meridian)
-    limits = (180, 90) if degrees else (2.1e7, 2.1e7) if reading.epsg == 3857 else (1.5e6, 1e7)
-    rows = (np.abs(east) <= limits[0]) & (np.abs(north) <= limits[1])
-    lon[rows], lat[rows] = _transformer(pipeline(reading)).transform(east[rows], north[rows])
-    bad = ~(np.isfinite(lon) & np.isfinite(lat))
-    lon[bad] = lat[bad] = np.nan
-    return lon, lat
-
-
-def _axes(x, y, reading):
-    """Easting and northing in metres (or lon, lat), and which rows were in km and had a prefix."""
-    x, y = np.array(x, dtype=float), np.array(y, dtype=float)
-    east, north = (y, x) if reading.swapped else (x, y)
-    none = np.zeros(east.shape, dtype=bool)
-    if np.isnan(SYSTEMS[reading.epsg].meridian):
-        return east, north, none, none
-    km = (np.abs(east) < 1e5) | (np.abs(north) < 1e5)
-    for values in (east, north):
-        values[np.abs(values) < 1e5] *= 1000
-    prefixed = np.isin(east // 1e6, ZONE_PREFIXES)
-    east[prefixed] %= 1e6
-    return east, north, km, prefixed
-
-
-@lru_cache
-def _transformer(text):
-    return Transformer.from_pipeline(text)
-
-
 class _Ground:
     """The declared area and the named places in local metres, and how far rows land from them."""
 
@@ -277,7 +119,7 @@ class _Ground:
             raise ValueError(" ".join(problems))
         self.centre = area.centroid.x, area.centroid.y
         local = f"+proj=tmerc +lon_0={self.centre[0]:.2f} +ellps=WGS84"
-        self.to_local = _transformer(f"+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step {local}")
+        self.to_local = transformer(f"+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step {local}")
         self.area = self._local(area)
         self.outline = shapely.simplify(self.area, 100)  # distances of kilometres need no more
         shapely.prepare(self.area)
@@ -294,7 +136,8 @@ class _Ground:
         valid = np.isfinite(lon)
         near = valid & (np.abs(lon - self.centre[0]) < 4) & (np.abs(lat - self.centre[1]) < 4)
         far = valid & ~near
-        distance[far] = GEOD.inv(lon[far], lat[far], *np.broadcast_arrays(*self.centre, lon[far])[:2])[2]
+        ones = np.ones(far.sum())
+        distance[far] = GEOD.inv(lon[far], lat[far], ones * self.centre[0], ones * self.centre[1])[2]
         east, north = self.to_local.transform(lon[near], lat[near])
         points, places = shapely.points(east, north), self.places[rows][near]
         inside[near] = shapely.intersects_xy(self.area, east, north)
@@ -302,3 +145,230 @@ class _Ground:
         target = np.where(named, places, self.outline)
         distance[near] = np.where(~named & inside[near], 0.0, shapely.distance(points, target))
         return {"lon": lon, "lat": lat, "distance_m": distance, "inside": inside}
+
+
+def _columns(x, y):
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim != 1 or x.shape != y.shape or x.dtype.kind not in "iuf" or y.dtype.kind not in "iuf":
+        raise ValueError("x and y must be two columns of numbers of one length: read text with parse_coordinates.")
+    x, y = x.astype(float), y.astype(float)
+    return x, y, np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+
+
+def _sample(rows):
+    return rows if len(rows) <= SAMPLE else rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(int)]
+
+
+def _declared(declared):
+    """(EPSG code or None if the doctor does not know it, how to name it) of a declared system."""
+    if declared is None:
+        return None, ""
+    try:
+        crs = CRS.from_user_input(declared)
+    except CRSError:
+        return None, str(declared)[:60]
+    code = crs.to_epsg()
+    if code not in SYSTEMS and crs.coordinate_operation is not None:  # a .prj of somebody's own
+        values = {param.name: param.value for param in crs.coordinate_operation.params}
+        meridian, scale = (values.get(f"{what} at natural origin") for what in ("Longitude", "Scale factor"))
+        meridian = values.get("Longitude of natural origin", meridian)
+        shift = "1984" in crs.name or "WGS" in crs.name
+        same = [c for c, s in SYSTEMS.items() if (s.meridian, s.scale) == (meridian, scale) and s.vn2000 != shift]
+        code = same[0] if same else code
+    return (code if code in SYSTEMS else None), (f"EPSG:{code}" if code else crs.name)
+
+
+def _look(x, y, ground, rows, code):
+    """[(reading with its scores, view)] of every reading over some rows, best first."""
+    out = []
+    named = ~shapely.is_missing(ground.places[rows])
+    for epsg in SYSTEMS:
+        for swapped in (False, True):
+            shifted = epsg == 4756 and code == 4326
+            read = reading(4326 if shifted else epsg, swapped=swapped, shifted=shifted)
+            view = ground.see(x, y, rows, read)
+            far = view["distance_m"]
+            _, _, km, prefixed = axes(x[rows], y[rows], read)
+            view["fits"] = np.exp(-far / REACH_M)
+            read = replace(
+                read,
+                score=float(view["fits"].mean()),
+                share_inside=float(view["inside"].mean()),
+                share_near_places=float((far[named] <= REACH_M).mean()) if named.any() else np.nan,
+                median_m=float(np.quantile(far, 0.5, method="lower")),
+                p95_m=float(np.quantile(far, 0.95, method="nearest")),
+                rows=len(rows),
+                km=int(km.sum()),
+                prefixed=int(prefixed.sum()),
+            )
+            out.append((read, view))
+    return sorted(out, key=lambda seen: _rank(seen[0], code))
+
+
+def _rank(read, code):
+    """Sorting key, best first. Zones of other provinces rank as if they scored AS_GOOD less."""
+    score = read.score - (0 if SYSTEMS[read.epsg].in_use else AS_GOOD)
+    return -round(score, 2), read.epsg != code or read.shifted
+
+
+def readings(x, y, area, *, places=None, declared=None):
+    """Every reading of two columns with its scores, best first; see the module for the formula.
+
+    x, y: numbers, NaN where missing (such rows take no part). area: polygon or (west, south, east,
+    north), places: for each row the geometry of the place its attributes name, or None, both EPSG:4326.
+    declared: what the file says it is, anything pyproj understands. Scores are NaN without rows.
+    Raises ValueError, naming every problem, if columns, area or places cannot be used.
+
+    >>> best = readings([597432.442], [2306067.773], (106.12, 20.59, 107.22, 21.24))[0]
+    >>> best.epsg, best.score, best.share_inside
+    (9210, 1.0, 1.0)
+    """
+    x, y, rows = _columns(x, y)
+    ground = _Ground(area, places, len(x))
+    code, _ = _declared(declared)
+    return [read for read, _ in _look(x, y, ground, _sample(rows), code)] if len(rows) else []
+
+
+def _apart(a, b):
+    return GEOD.inv(a["lon"], a["lat"], b["lon"], b["lat"])[2]
+
+
+def _beats(a, b, named):
+    """Whether the named places tell view a from view b, in favour of a: see the module."""
+    near = np.minimum(_apart(a, b) / 2, REACH_M)
+    votes_a = (named & (a["distance_m"] < b["distance_m"]) & (a["distance_m"] <= near)).sum()
+    votes_b = (named & (b["distance_m"] < a["distance_m"]) & (b["distance_m"] <= near)).sum()
+    return votes_a - votes_b >= 3 * np.sqrt(max(votes_a + votes_b, 1))
+
+
+def _judge(x, y, ground, rows, code, *, doubtful=False):
+    """The Part for rows that belong together; doubtful: never 'sure'."""
+    rows = _sample(rows)
+    seen = _look(x, y, ground, rows, code)
+    some = np.array([view["distance_m"] <= REACH_M for _, view in seen]).any(axis=0)
+    if some.any() and not some.all():
+        rows = rows[some]
+        seen = _look(x, y, ground, rows, code)
+    named = ~shapely.is_missing(ground.places[rows])
+    top, margin = seen[0][0].score, MARGIN + 1 / (len({*zip(x[rows], y[rows], strict=True)}) + 1)
+    close = [s for s in seen if s[0].score >= max(top - margin, TIE_FLOOR)]
+    tied = [s for s in close if not any(_beats(other[1], s[1], named) for other in close)] or close
+    rests_on = "places" if named.any() else "area"
+    own = [s for s in tied if s[0].epsg == code and not s[0].shifted and s[0].score >= top - AS_GOOD]
+    if own:
+        mine, view = own[0]
+        rivals = [s for s in tied if s[0] != mine and s[0].score >= mine.score - AS_GOOD and SYSTEMS[s[0].epsg].in_use]
+        serious = [
+            s for s in rivals if np.nanmedian(_apart(view, s[1])) > NEAR_MISS_M or DOUBTED.get(code) == s[0].epsg
+        ]
+        rests_on = "declared" if len(tied) > 1 else rests_on
+        tied = [own[0], *(serious or [s for s in tied if s[0] != mine])]
+        sure = not serious
+    else:
+        tied = tied[:1] + sorted(tied[1:], key=lambda s: s[0].epsg != code or s[0].shifted)
+        sure = len(tied) == 1
+    others = tied[1:] + [s for s in seen if s[0].score >= TIE_FLOOR and all(s[0] != t[0] for t in tied)]
+    second, apart = None, np.nan
+    if others:
+        second, apart = others[0][0], float(np.nanmedian(_apart(tied[0][1], others[0][1])))
+    verdict = "sure" if sure and tied[0][0].score >= 0.5 and not doubtful else "ask"
+    return Part(verdict, tied[0][0], second, apart, tuple(read for read, _ in tied), rests_on)
+
+
+def diagnose(x, y, area, *, places=None, declared=None):
+    """The Diagnosis of a file; arguments and errors as for readings().
+
+    >>> found = diagnose([106.6881], [20.8449], (106.12, 20.59, 107.22, 21.24), declared=4326)
+    >>> found.verdict, found.first.epsg, found.second.epsg, found.second.shifted, round(found.apart_m)
+    ('sure', 4326, 4326, True, 224)
+    """
+    x, y, readable = _columns(x, y)
+    ground = _Ground(area, places, len(x))
+    code, label = _declared(declared)
+    left, systems = readable[(x[readable] != 0) | (y[readable] != 0)], []
+    rows = np.full(len(x), UNREAD)
+    rows[readable] = FITS_NOTHING
+    rows_least, share_least, rest_least = SECOND_SYSTEM
+    while len(left):
+        least = max(rows_least, share_least * len(readable), rest_least * len(left)) if systems else 1
+        best = _look(x, y, ground, _sample(left), code)[0][0]
+        fit = ground.see(x, y, left, best)["distance_m"] <= REACH_M
+        if fit.sum() < least:
+            break
+        rows[left[fit]] = len(systems)
+        systems.append(best)
+        left = left[~fit]
+    placed = np.flatnonzero(rows >= 0)
+    if len(placed) < max(len(readable) / 2, 1):
+        nearest = _look(x, y, ground, _sample(readable), code)[0][0] if len(readable) else None
+        return _told("refused", (), rows, code, label, nearest)
+    several = np.zeros(len(placed), dtype=int)
+    for system in systems:
+        several += ground.see(x, y, placed, system)["distance_m"] <= REACH_M
+    if len(systems) > 1 and (several > 1).mean() <= BOTH_WAYS:
+        rows[placed[several > 1]] = FITS_SEVERAL
+        parts = [_judge(x, y, ground, np.flatnonzero(rows == k), code) for k in range(len(systems))]
+        return _told("mixed", tuple(parts), rows, code, label)
+    part = _judge(x, y, ground, readable, code, doubtful=len(systems) > 1)
+    fit = ground.see(x, y, readable, part.first)["distance_m"] <= REACH_M
+    rows[readable] = np.where(fit, 0, FITS_NOTHING)
+    return _told(part.verdict, (part,), rows, code, label)
+
+
+def _told(verdict, parts, rows, code, label, nearest=None):
+    """The Diagnosis with its two sentences: what was tried and found, what is wrong, what to do."""
+    likely = [part.tied if part.verdict == "ask" else (part.first,) for part in parts]
+    wrong = code is not None and any(all(r.epsg != code or r.shifted for r in some) for some in likely)
+    count, lost, several = (
+        len(rows) - (rows == UNREAD).sum(),
+        (rows == FITS_NOTHING).sum(),
+        (rows == FITS_SEVERAL).sum(),
+    )
+    tried = 2 * len(SYSTEMS)
+    vi, en = (
+        [f"Đã thử {tried} cách đọc; số dòng có tọa độ: {count}."],
+        [f"{tried} readings tried; rows with coordinates: {count}."],
+    )
+    for k, part in enumerate(parts):
+        first, second, share = part.first, part.second, (rows == k).sum()
+        vi.append(f"EPSG:{first.epsg} {first.name_vi} hợp với {share} dòng.")
+        en.append(f"EPSG:{first.epsg} {first.name_en} fits {share} of them.")
+        rivals = len(part.tied) - 1
+        if second and rivals:
+            away = f"{part.apart_m / 1000:.1f} km" if part.apart_m >= 1000 else f"{part.apart_m:.0f} m"
+            more_vi, more_en = (f" và {rivals - 1} cách khác", f" and {rivals - 1} more") if rivals > 1 else ("", "")
+            vi.append(f"EPSG:{second.epsg} {second.name_vi} (cách {away.replace('.', ',')}){more_vi} cũng có thể đúng.")
+            en.append(f"EPSG:{second.epsg} {second.name_en} ({away} away){more_en} cannot be excluded.")
+        if part.verdict == "sure" and rivals:
+            vi.append("Chỉ khai báo của tệp phân biệt được: hãy đối chiếu với một điểm đã biết.")
+            en.append("Only the declaration tells them apart: check it against one known point.")
+        elif part.verdict == "ask" and rivals:
+            vi.append("Hãy chọn trên bản đồ, hoặc thêm cột tên xã phường hay tệp .prj đúng.")
+            en.append("Choose on the map, or add a column of commune names or the right .prj.")
+        elif part.verdict == "ask":
+            vi.append("Điểm nằm lệch khỏi nơi mong đợi: hãy xem bản đồ và xác nhận.")
+            en.append("The points lie away from where they should: look at the map and confirm.")
+    if verdict == "mixed":
+        vi.append(f"Tệp có {len(parts)} hệ tọa độ: hãy tách tệp, hoặc xác nhận cách chia này.")
+        en.append(f"The file holds {len(parts)} systems: split it, or confirm this division.")
+    if verdict == "refused":
+        if nearest is not None and np.isfinite(nearest.median_m):
+            vi.append(f"Gần nhất là EPSG:{nearest.epsg}, cách khu vực {nearest.median_m / 1000:.0f} km.")
+            en.append(f"The nearest is EPSG:{nearest.epsg}, {nearest.median_m / 1000:.0f} km from the area.")
+        vi.append("Không cách đọc nào đặt được nửa số dòng vào khu vực: hãy kiểm tra cột tọa độ, đơn vị và khu vực.")
+        en.append("No reading puts half the rows in the area: check the coordinate columns, the unit and the area.")
+    if wrong:
+        vi.append(f"Khai báo {label} là sai.")
+        en.append(f"The declared {label} is wrong.")
+    elif label and code is None:
+        vi.append(f"Không biết hệ khai báo {label} nên không dùng.")
+        en.append(f"The declared {label} is not known here and was not used.")
+    for many, mark_vi, mark_en in (
+        (lost, "Số dòng không hợp với hệ nào ở trên", "Rows that fit none of these"),
+        (several, "Số dòng hợp với nhiều hệ", "Rows that fit more than one of these"),
+        (len(rows) - count, "Số dòng không có tọa độ đọc được", "Rows without readable coordinates"),
+    ):
+        if many and parts:
+            vi.append(f"{mark_vi}: {many}.")
+            en.append(f"{mark_en}: {many}.")
+    return Diagnosis(verdict, parts, rows, bool(wrong), " ".join(vi), " ".join(en))

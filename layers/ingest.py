@@ -285,8 +285,8 @@ def mapping(layer, columns):
     return out
 
 
-def rename(frame, layer, columns, *, fill=None):
-    """The columns of a frame under the catalogue's names, unmapped ones left out; fill: {field: value for blanks}.
+def rename(frame, layer, columns):
+    """The columns of a frame under the catalogue's names, unmapped ones left out.
 
     Codes that are numbers in the file become text; words of allowed values in either language become codes.
     """
@@ -299,12 +299,18 @@ def rename(frame, layer, columns, *, fill=None):
         if f.allowed:
             words = {fold(w): c.value for c in f.allowed for w in (c.value, c.vi, c.en)}
             out[f.name] = out[f.name].map(lambda v, words=words: words.get(fold(v), v) if isinstance(v, str) else v)
-    for name, value in (fill or {}).items():
-        held = out[name] if name in out else pd.Series(None, index=out.index, dtype=object)
-        out[name] = held.where(held.notna(), value)
     if layer.geometry:
         shapes = frame.geometry if isinstance(frame, gpd.GeoDataFrame) else None
         return gpd.GeoDataFrame(out, geometry=shapes, crs=getattr(frame, "crs", None))
+    return out
+
+
+def fill_blanks(frame, values):
+    """The frame with {field: value} put where the field is blank or missing."""
+    out = frame.copy()
+    for name, value in values.items():
+        held = out[name] if name in out else pd.Series(None, index=out.index, dtype=object)
+        out[name] = held.where(held.notna(), value)
     return out
 
 

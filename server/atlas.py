@@ -16,6 +16,7 @@ CITY_BOUNDS = ((20.59, 106.11), (21.25, 107.12))
 # one person or one facility is drawn like so many m³ a day, so that one rule of areas serves all three
 SYMBOL_UNIT = {"m3": 1.0, "people": 0.1, "facilities": 1500.0}
 SIZES = {"m3": (1000, 5000, 20000), "people": (10000, 50000, 150000), "facilities": (1, 2, 5)}
+LARGEST_IN_KEY = 52000  # in symbol units: a larger circle would not fit into the key
 # share of the water without proven treatment: fixed class edges, so that colours do not move with a filter
 GAP_BREAKS = (0.2, 0.4, 0.6, 0.8)
 GAP_COLOURS = ("#fdf1e7", "#f8d5bb", "#efae86", "#dd7b4b", "#a8431a")
@@ -26,8 +27,8 @@ def sizes(measure, rows=()):
     values = list(SIZES[measure])
     largest = max((r["shown_gap"] for r in rows), default=0)
     if largest > 3 * values[-1]:
-        power = 10 ** (len(str(int(largest))) - 1)
-        values = [values[1], values[-1], largest // power * power]
+        steps = [n * 10**power for power in range(len(str(int(largest)))) for n in (1, 2, 5)]
+        values = [*values[1:], max(s for s in steps if s <= largest and s * SYMBOL_UNIT[measure] <= LARGEST_IN_KEY)]
     return [(v * SYMBOL_UNIT[measure], number(v, 0)) for v in values]
 
 

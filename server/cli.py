@@ -10,6 +10,7 @@ from pathlib import Path
 
 from layers.catalogue import ALL
 from layers.errors import LayerError
+from server import imports
 from server.figures import LEVELS
 from server.ledgers import ledger_csv, ledger_document, ledger_table
 
@@ -68,6 +69,21 @@ def _parser():
 
     sub = command("population", _population, "Put your own population raster in place of ours.")
     sub.add_argument("file", type=Path, help="GeoTIFF of people per cell, in any coordinate reference system")
+
+    sub = command("import", _import, "Bring a file into a layer: shows what it would do; --apply does it.")
+    sub.add_argument("layer", choices=sorted(ALL), metavar="LAYER", help="layer or table, as on the data page")
+    sub.add_argument(
+        "file", type=Path, help="GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX"
+    )
+    sub.add_argument("--apply", action="store_true", help="write it, as one version (run.py versions puts it back)")
+    sub.add_argument("--mode", choices=imports.MODES, default="upsert", help="upsert by key (default), replace, append")
+    sub.add_argument("--sheet", help="layer or sheet of the file to read")
+    sub.add_argument("--crs", metavar="CODE", help="what the coordinates are, e.g. 9210, 9209:swapped, 4326:shifted")
+    sub.add_argument("--map", action="append", default=[], metavar="COLUMN=FIELD", help="where a column goes")
+    sub.add_argument("--source", help="source of rows that name none")
+    sub.add_argument("--confidence", choices=("high", "medium", "low"), help="of rows that name none")
+    sub.add_argument("--quality", choices=("surveyed", "digitised", "approximate", "schematic", "none"),
+                     help="geometry quality of rows that name none")  # fmt: skip
 
     sub = command("versions", _versions, "List the versions of the layers, or put an earlier one back.")
     sub.add_argument("layer", nargs="?", choices=sorted(ALL), metavar="LAYER", help="one layer or table (default: all)")
@@ -161,6 +177,68 @@ def _population(arguments):
     for sentence in odd:
         print(f"Note: {sentence}")
     print(f"{people:,.0f} people now lie on the grid. A running server shows them after its next start.")
+
+
+# --- import ---
+
+
+def _import(arguments):
+    store = _open(arguments).store
+    columns = dict(_pair(text) for text in arguments.map)
+    fill = {"source": arguments.source, "confidence": arguments.confidence, "geometry_quality": arguments.quality}
+    prepared = imports.prepare(
+        store,
+        arguments.layer,
+        arguments.file,
+        sheet=arguments.sheet,
+        reading=imports.reading_of(arguments.crs) if arguments.crs else None,
+        columns=columns,
+        fill={k: v for k, v in fill.items() if v and k in ALL[arguments.layer].by_name},
+        mode=arguments.mode,
+    )
+    trial = prepared.trial
+    for note in prepared.notes:
+        print(f"Note: {note}")
+    print("Columns: " + (", ".join(f"{c} → {f}" for c, f in prepared.columns.items()) or "none was recognised"))
+    if prepared.left_out:
+        print("Left out: " + ", ".join(map(str, prepared.left_out)))
+    for key in trial.new[:20]:
+        print(f"  new      {'/'.join(map(str, key))}")
+    for key, changes in list(trial.changed.items())[:20]:
+        said = "; ".join(f"{f}: {_short(a)} → {_short(b)}" for f, (a, b) in changes.items())
+        print(f"  changed  {'/'.join(map(str, key))}: {said}")
+    for problem in trial.refused[:20]:
+        print(f"  refused  {problem}")
+    gone = trial.missing if arguments.mode == "replace" else []
+    rows = len({p.row for p in trial.refused})
+    print(
+        f"{len(trial.new)} new, {len(trial.changed)} changed, {trial.same} the same, {len(gone)} to be removed, {rows} refused."
+    )
+    if rows:
+        kept = store.data_dir / f"refused-{prepared.name}.csv"
+        imports.write_refused(prepared, kept)
+        print(f"The refused rows with their reasons are in {kept}.")
+    if not arguments.apply:
+        print("Nothing was written. Add --apply to write it.")
+    elif imports.apply(store, prepared, who=getpass.getuser(), mode=arguments.mode):
+        version = store.versions()[arguments.layer]
+        print(
+            f"Written as version {version} of {arguments.layer}. Undo: run.py versions {arguments.layer} --put-back {version - 1}"
+        )
+    else:
+        print("There was nothing to write.")
+
+
+def _pair(text):
+    column, sign, name = text.partition("=")
+    if not sign or not column or not name:
+        raise CommandError(f"--map '{text}': write it as COLUMN=FIELD.")
+    return column, name
+
+
+def _short(value):
+    text = "–" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 # --- versions ---

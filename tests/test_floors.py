@@ -60,7 +60,7 @@ FLOORS = [
         "server.answers",
         "server.ledgers",
     },
-    {"server.services"},
+    {"server.services", "server.imports"},
     {"server.explain"},
     {"server.views.*"},
     {"server.app"},

@@ -170,7 +170,7 @@ def test_columns_are_guessed_from_names_and_labels_in_both_languages():
 
 def test_words_become_codes_and_numbers_that_are_names_become_text(points):
     columns = ingest.mapping(HOTSPOTS, points.columns)
-    made = ingest.rename(points.assign(code=[7.0, 8.0]), HOTSPOTS, columns, fill=FILL)
+    made = ingest.fill_blanks(ingest.rename(points.assign(code=[7.0, 8.0]), HOTSPOTS, columns), FILL)
     assert made["stage"].tolist() == ["confirmed", "received"] and made["code"].tolist() == ["7", "8"]
     assert made["source"].tolist() == ["survey", "survey"] and made.crs.to_epsg() == 4326
 
@@ -182,7 +182,10 @@ def test_a_dry_run_tells_new_changed_same_missing_and_refused(filled, points):
     before = filled.stamp()
     there = filled.snapshot("hotspots")
     frame = pd.concat(
-        [there.iloc[:3], ingest.rename(points, HOTSPOTS, ingest.mapping(HOTSPOTS, points.columns), fill=FILL)]
+        [
+            there.iloc[:3],
+            ingest.fill_blanks(ingest.rename(points, HOTSPOTS, ingest.mapping(HOTSPOTS, points.columns)), FILL),
+        ]
     )
     frame = frame.reset_index(drop=True)
     frame.loc[0, "name_vi"] = "Tên khác"

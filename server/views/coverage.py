@@ -156,6 +156,6 @@ def _unit_map(card):
     ]
     layers = [x for x in layers if x.id == "ground" or x.count()]
     around = [{"lon": at[0], "lat": at[1]}, *(f for f in (*plants, *spots) if f)]
-    if u["kind"] in ("district", "city"):
+    if u["kind"] == "city":
         return maps.map_page(layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"])
     return maps.map_page(layers, bounds=atlas.bounds_of(around), settings=current_app.config["CANGXANH"])

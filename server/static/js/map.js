@@ -63,6 +63,7 @@
     const credits = L.control.attribution({ prefix: false, position: "bottomright" }).addTo(map);
     if (page.attribution) credits.addAttribution(el("span", {}, page.attribution).innerHTML);
     if (page.tiles) L.tileLayer(page.tiles.url, { attribution: page.tiles.credit, opacity: 0.6, maxZoom: 19 }).addTo(map);
+    if (map.getSize().x < 500) map.options.zoomSnap = 0.1; // little room: fill it
     home(map);
     gestures(map, holder);
     buttons(map);
@@ -225,7 +226,8 @@
           box = { x: at.x, y: at.y, w: half, h: 9 };
           const mark = hits(box);
           if (mark) {
-            const steps = mark.mark ? [mark.y - at.y + mark.h + 10, mark.y - at.y - mark.h - 10] : [];
+            const near = mark.mark ? [mark.y - at.y + mark.h + 10, mark.y - at.y - mark.h - 10] : [];
+            const steps = [...near, 20, -20, 32, -32, 44, -44];
             shift = steps.find((step) => Math.abs(step) < 48 && !hits({ ...box, y: at.y + step })) ?? 0;
             box = shift ? { ...box, y: at.y + shift } : null;
           }

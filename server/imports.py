@@ -1,0 +1,202 @@
+"""A file on its way into a layer: read, its coordinates understood, its columns matched, tried, applied.
+
+Nothing is written before apply(). Every step says what it did in `notes`, and what it needs in an
+ImportRefused, so that the command line and pages can show the same.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geo import coordinates, crs
+from layers import ingest
+from layers.catalogue import ALL
+from layers.errors import LayerError
+from layers.letters import fold
+
+WARD_KINDS = ("ward", "commune", "special_zone")
+MODES = ("upsert", "replace", "append")
+
+
+class ImportRefused(LayerError):
+    """A file that cannot go on without a decision; the sentence says which."""
+
+    code = "import"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file ready to be applied. columns: {column: field}; left_out: columns of no field; diagnosis: of the
+    coordinates (geo.crs.Diagnosis) or None; notes: what was done on the way; sha256: of the file."""
+
+    layer: object
+    trial: ingest.Trial
+    columns: dict
+    left_out: list
+    diagnosis: object
+    notes: list
+    sha256: str
+    name: str
+    frame: pd.DataFrame
+
+
+def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert"):
+    """Everything but the writing, as Prepared.
+
+    reading: a geo.crs.Reading somebody chose; without it the coordinate doctor decides, and asks where it
+    is not sure. columns: {column: field} beside the guessed ones. fill: values for blank required fields.
+    In an upsert, fields that the file does not have keep what the store holds.
+    """
+    layer, path = ALL[layer_name], Path(path)
+    received = ingest.read(path, sheet=sheet)
+    frame, notes = received.frame.reset_index(drop=True), list(received.notes)
+    named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
+    chosen = columns or {}
+    for c, f in chosen.items():
+        if c not in frame.columns:
+            raise ImportRefused(f"{path.name} has no column '{c}'. It has: {', '.join(map(str, named))}.")
+        if f not in layer.by_name:
+            raise ImportRefused(f"{layer.name} has no field '{f}'. It has: {', '.join(layer.by_name)}.")
+    guessed = ingest.mapping(layer, [c for c in named if c not in chosen])
+    match = {c: f for c, f in guessed.items() if f not in chosen.values()} | chosen
+    diagnosis = None
+    if layer.geometry:
+        frame, diagnosis = _placed(store, received, frame, named, reading, notes)
+    made = ingest.rename(frame, layer, match)
+    if mode == "upsert":
+        made = _kept(store, layer, made)
+    made = ingest.fill_blanks(made, fill or {})
+    trial = ingest.dry_run(store, layer, made)
+    notes += trial.checked.repairs
+    left_out = [c for c in named if c not in match]
+    return Prepared(layer, trial, match, left_out, diagnosis, notes, received.sha256, path.name, frame)
+
+
+def apply(store, prepared, *, who, mode="upsert"):
+    """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written."""
+    trial = prepared.trial
+    if not trial.new and not trial.changed and not (mode == "replace" and trial.missing):
+        return False
+    note = f"{len(trial.new)} new, {len(trial.changed)} changed, {len(trial.refused)} problems, sha256 {prepared.sha256[:12]}"
+    store.write(trial.checked, source=prepared.name, who=who, note=note, mode=mode)
+    return True
+
+
+def write_refused(prepared, path):
+    """The refused rows as a CSV with their reasons, to mend and import again; the number of rows."""
+    reasons = {}
+    for p in prepared.trial.refused:
+        reasons.setdefault(p.row, []).append(str(p))
+    if not reasons:
+        return 0
+    rows = pd.DataFrame(prepared.frame.drop(columns="geometry", errors="ignore"))
+    with open(path, "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*rows.columns, "row", "reason"])
+        for i, why in sorted(reasons.items()):
+            writer.writerow([*("" if pd.isna(v) else v for v in rows.iloc[i]), i + 1, " ".join(why)])
+    return len(reasons)
+
+
+def _placed(store, received, frame, named, reading, notes):
+    """The frame with geometry in EPSG:4326, and the diagnosis of its coordinates."""
+    if isinstance(frame, gpd.GeoDataFrame):
+        shapes = frame.geometry.to_numpy()
+        x, y = crs.points_of(shapes)
+        declared = received.crs
+    elif received.x is not None:
+        x, odd = coordinates.parse_coordinates(frame[received.x])
+        y, more = coordinates.parse_coordinates(frame[received.y])
+        unread = sorted({p.row for p in (*odd, *more) if p.code != "blank"})
+        if unread:
+            notes.append(
+                f"Coordinates of {len(unread)} rows cannot be read (first: row {unread[0] + 1}); they get no position."
+            )
+        shapes, declared = None, None
+        frame = frame.drop(columns=[received.x, received.y])
+    else:
+        return gpd.GeoDataFrame(frame, geometry=[None] * len(frame), crs="EPSG:4326"), None
+    if not np.isfinite(x).any():
+        return gpd.GeoDataFrame(frame, geometry=[None] * len(frame), crs="EPSG:4326"), None
+    land = store.snapshot("land")
+    area = shapely.union_all(land[land["code"] != "L-OUT"].geometry.to_numpy()).buffer(0.1)
+    diagnosis = crs.diagnose(x, y, area, places=_places(store, frame, named), declared=declared)
+    notes.append(diagnosis.reason_en)
+    if reading is None:
+        if diagnosis.verdict != "sure":
+            raise ImportRefused(f"{diagnosis.reason_en} Say which one it is with {_choices(diagnosis)}.")
+        reading = diagnosis.first
+    if shapes is None:
+        lon, lat = crs.to_wgs84(x, y, reading)
+        shapes = [
+            shapely.Point(a, b) if np.isfinite(a) and np.isfinite(b) else None for a, b in zip(lon, lat, strict=True)
+        ]
+    else:
+        shapes = shapely.transform(
+            shapely.force_2d(shapes), lambda xy: np.column_stack(crs.to_wgs84(xy[:, 0], xy[:, 1], reading))
+        )
+    return gpd.GeoDataFrame(frame, geometry=shapes, crs="EPSG:4326"), diagnosis
+
+
+def _choices(diagnosis):
+    tied = [r for part in diagnosis.parts for r in part.tied] or []
+    words = list(dict.fromkeys(option(r) for r in tied[:4]))
+    return " or ".join(f"--crs {w}" for w in words) if words else "--crs CODE"
+
+
+def option(reading):
+    """A reading as it is written on the command line: 9210, 9210:swapped, 4326:shifted."""
+    marks = [w for w, on in (("swapped", reading.swapped), ("shifted", reading.shifted)) if on]
+    return ":".join([str(reading.epsg), *marks])
+
+
+def reading_of(text):
+    """The reading named by option(); ImportRefused for one that is not known."""
+    code, *marks = text.upper().removeprefix("EPSG:").split(":")
+    try:
+        return crs.reading(int(code), swapped="SWAPPED" in marks, shifted="SHIFTED" in marks)
+    except ValueError as e:
+        raise ImportRefused(f"'{text}' is not a reading: {e}") from e
+
+
+def _places(store, frame, named):
+    """The ward outline that the texts of each row name, or None: 'Phường Hải An' or just 'Hải An'."""
+    admin = store.snapshot("admin_units")
+    wards = admin[admin["kind"].isin(WARD_KINDS)]
+    by_name = {}
+    for name, shape in zip(wards["name_vi"], wards.geometry, strict=True):
+        kind = next(k for k in ("Phường ", "Xã ", "Đặc khu ") if name.startswith(k))
+        for text in (name, name.removeprefix(kind)):
+            by_name.setdefault(fold(text), []).append(shape)
+    known = {text: shapes[0] for text, shapes in by_name.items() if len(shapes) == 1}
+    out = np.full(len(frame), None, dtype=object)
+    for column in named:
+        if frame[column].map(lambda v: isinstance(v, str)).any():
+            found = frame[column].map(lambda v: known.get(fold(v)) if isinstance(v, str) else None)
+            out = np.where(pd.isna(pd.Series(out)), found.to_numpy(dtype=object), out)
+    return np.array([None if v is None or isinstance(v, float) else v for v in out], dtype=object)
+
+
+def _kept(store, layer, made):
+    """Rows that are in the store already keep their fields, and place, where the file has no such column."""
+    there = store.snapshot(layer.name)
+    if any(k not in made for k in layer.key):
+        return made
+    keys = pd.MultiIndex.from_frame(there[list(layer.key)].astype(object))
+    at = keys.get_indexer(pd.MultiIndex.from_frame(pd.DataFrame(made[list(layer.key)]).astype(object)))
+    known = at >= 0
+    for f in layer.fields:
+        if f.name not in made.columns:
+            values = pd.Series([None] * len(made), index=made.index, dtype=object)
+            values[known] = there[f.name].to_numpy(dtype=object)[at[known]]
+            made[f.name] = values
+    if layer.geometry and made.geometry.isna().all():
+        shapes = np.full(len(made), None, dtype=object)
+        shapes[known] = there.geometry.to_numpy()[at[known]]
+        made = made.set_geometry(gpd.GeoSeries(shapes, index=made.index, crs=made.crs))
+    return made

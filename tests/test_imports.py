@@ -1,0 +1,162 @@
+"""A file on its way into a layer: the doctor is asked, columns are matched, nothing is written before it is said."""
+
+import csv
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyproj
+import pytest
+import shapely
+
+from layers import starter
+from server import cli, imports
+
+FILL = {"source": "survey 2026", "confidence": "high", "geometry_quality": "surveyed"}
+
+
+@pytest.fixture(scope="module")
+def wards():
+    rows = pd.read_csv(starter.TABLES / "wards.csv", dtype={"code": str})
+    return rows[rows["old_district_code"].notna()].iloc[:20]
+
+
+def spoiled(path, wards, epsg, *, names, swapped=False, mark=";", decimal="."):
+    """Points at the ward centres in a VN-2000 or other system, as a department's list might hold them."""
+    to = pyproj.Transformer.from_crs(4326, epsg, always_xy=True)
+    e, n = to.transform(wards["centre_lon"].to_numpy(), wards["centre_lat"].to_numpy())
+    table = pd.DataFrame(
+        {"Mã": [f"T{i}" for i in range(len(wards))], "Tên": "Điểm", "Giai đoạn": "Tiếp nhận", "media": "water"}
+    )
+    if names:
+        table["Phường"] = wards["name_vi"].to_numpy()
+    table["X"], table["Y"] = (n, e) if swapped else (e, n)
+    table.to_csv(path, sep=mark, decimal=decimal, index=False, encoding="utf-8-sig", float_format="%.3f")
+    return path
+
+
+@pytest.mark.parametrize("epsg", [9210, 9209, 3405, 32648, 3857, 4326])
+def test_names_of_wards_tell_the_system_and_points_land_where_they_belong(filled, tmp_path, wards, epsg):
+    path = spoiled(
+        tmp_path / "x.csv", wards, epsg, names=True, swapped=epsg in (9210, 9209), decimal="," if epsg == 3405 else "."
+    )
+    try:
+        prepared = imports.prepare(filled, "hotspots", path, fill=FILL)
+    except imports.ImportRefused as e:
+        # 224 m between VN-2000 and WGS 84 are less than a schematic ward can tell: asking is right, guessing is not
+        assert epsg in (3405, 32648, 4326) and "--crs" in str(e)
+        prepared = imports.prepare(filled, "hotspots", path, fill=FILL, reading=imports.reading_of(str(epsg)))
+    got = prepared.trial.checked.rows.geometry
+    away = pyproj.Geod(ellps="WGS84").inv(got.x, got.y, wards["centre_lon"], wards["centre_lat"])[2]
+    assert max(away) < 0.2 * (500 if epsg == 4326 else 1) + 1
+    assert len(prepared.trial.new) == 20 and prepared.left_out == ["Phường"]
+
+
+def test_without_names_two_meridians_are_asked_never_guessed(filled, tmp_path, wards):
+    path = spoiled(tmp_path / "x.csv", wards.iloc[:6], 9210, names=False)
+    before = filled.stamp()
+    with pytest.raises(imports.ImportRefused, match="--crs 92"):
+        imports.prepare(filled, "hotspots", path, fill=FILL)
+    assert filled.stamp() == before
+
+
+def test_a_wrong_prj_is_told_and_not_believed(filled, tmp_path, wards):
+    points = gpd.GeoSeries(gpd.points_from_xy(wards["centre_lon"], wards["centre_lat"]), crs=4326).to_crs(9209)
+    frame = gpd.GeoDataFrame(
+        {"code": [f"T{i}" for i in range(20)], "name_vi": wards["name_vi"].to_numpy(), "stage": "received", "media": "water"},
+        geometry=points.set_crs(9210, allow_override=True).to_numpy(), crs=9210,
+    )  # fmt: skip
+    frame.to_file(tmp_path / "x.gpkg")
+    prepared = imports.prepare(filled, "hotspots", tmp_path / "x.gpkg", fill=FILL)
+    assert prepared.diagnosis.declared_wrong and prepared.diagnosis.first.epsg == 9209
+    assert any("is wrong" in n for n in prepared.notes)
+
+
+def test_points_of_another_continent_are_refused(filled, tmp_path):
+    (tmp_path / "x.csv").write_text(
+        "code;name_vi;stage;media;lon;lat\nA;B;received;water;2.35;48.85\n", encoding="utf-8"
+    )
+    with pytest.raises(imports.ImportRefused, match="No reading"):
+        imports.prepare(filled, "hotspots", tmp_path / "x.csv", fill=FILL)
+
+
+def test_an_upsert_keeps_what_the_file_does_not_speak_of(filled, tmp_path):
+    before = filled.snapshot("hotspots").set_index("code")
+    (tmp_path / "x.csv").write_text("code;Giai đoạn\nHS01;Đang khắc phục\nHS02;Đã xác nhận\n", encoding="utf-8")
+    prepared = imports.prepare(filled, "hotspots", tmp_path / "x.csv")
+    assert (
+        prepared.trial.changed == {("HS01",): {"stage": ("confirmed", "in_remediation")}} and prepared.trial.same == 1
+    )
+    assert imports.apply(filled, prepared, who="somebody")
+    after = filled.snapshot("hotspots").set_index("code")
+    assert len(after) == 29 and after.at["HS01", "stage"] == "in_remediation"
+    assert after.at["HS01", "source"] == before.at["HS01", "source"]
+    assert after.geometry["HS01"].equals(before.geometry["HS01"])
+    filled.restore("hotspots", 1)
+    assert filled.history("hotspots")[0]["sha256"] == filled.history("hotspots")[-1]["sha256"]
+
+
+def test_replacing_a_layer_says_what_goes(filled, tmp_path):
+    rows = filled.snapshot("norms").iloc[:3]
+    rows.to_csv(tmp_path / "x.csv", index=False)
+    prepared = imports.prepare(filled, "norms", tmp_path / "x.csv", mode="replace")
+    assert len(prepared.trial.missing) == 2 and prepared.trial.same + len(prepared.trial.changed) == 3
+    assert imports.apply(filled, prepared, who="x", mode="replace") and len(filled.snapshot("norms")) == 3
+
+
+def test_refused_rows_come_back_with_their_reasons(filled, tmp_path):
+    text = "code;name_vi;stage;media;source;confidence;geometry_quality\nA;B;clean;water;s;high;none\nC;D;received;;s;high;none\n"
+    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+    prepared = imports.prepare(filled, "hotspots", tmp_path / "x.csv")
+    assert imports.write_refused(prepared, tmp_path / "back.csv") == 2
+    with open(tmp_path / "back.csv", encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["code"], r["row"]) for r in rows] == [("A", "1"), ("C", "2")]
+    assert "'clean' is not one of" in rows[0]["reason"] and "media is missing" in rows[1]["reason"]
+    assert not imports.apply(filled, prepared, who="x")
+
+
+def test_the_command_shows_first_and_writes_on_request(filled, tmp_path, wards, capsys):
+    path = spoiled(tmp_path / "x.csv", wards, 9209, names=True, swapped=True)
+    words = ["import", "hotspots", str(path), "--data", str(filled.data_dir), "--source", "s", "--confidence", "high",
+             "--quality", "surveyed"]  # fmt: skip
+    assert cli.main(words) == 0
+    out = capsys.readouterr().out
+    assert "20 new, 0 changed" in out and "Nothing was written" in out and "EPSG:9209" in out
+    assert len(filled.snapshot("hotspots")) == 29
+    assert cli.main([*words, "--apply"]) == 0
+    assert "--put-back 1" in capsys.readouterr().out and len(filled.snapshot("hotspots")) == 49
+    assert cli.main([*words, "--apply"]) == 0
+    assert "20 the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["hotspots", "no.csv"], "no file"),
+        (["hotspots", "x.csv", "--map", "a"], "COLUMN=FIELD"),
+        (["hotspots", "x.csv", "--map", "z=code"], "no column 'z'"),
+        (["hotspots", "x.csv", "--map", "code=colour"], "no field 'colour'"),
+        (["hotspots", "x.csv", "--crs", "moon"], "not a reading"),
+        (["hotspots", "x.csv", "--crs", "2154"], "not a reading"),
+    ],
+)
+def test_a_wrong_call_changes_nothing_and_is_told(filled, tmp_path, capsys, words, said):
+    (tmp_path / "x.csv").write_text("code;lon;lat\nA;106.7;20.8\n", encoding="utf-8")
+    words = [str(tmp_path / w) if Path(w).suffix == ".csv" else w for w in words]
+    assert cli.main(["import", *words, "--data", str(filled.data_dir)]) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert said in err[-1]
+    assert filled.versions()["hotspots"] == 1
+
+
+def test_real_shapes_keep_their_form_through_the_doctor(filled, tmp_path):
+    box = shapely.box(106.70, 20.80, 106.72, 20.82)
+    gpd.GeoDataFrame({"code": ["S1"], "name_vi": ["Vùng"], "plant": ["WW01"]}, geometry=[box], crs=4326).to_crs(
+        9210
+    ).to_file(tmp_path / "x.gpkg")
+    prepared = imports.prepare(
+        filled, "service_areas", tmp_path / "x.gpkg", fill=FILL, reading=imports.reading_of("9210")
+    )
+    got = prepared.trial.checked.rows.geometry.iloc[0]
+    assert shapely.hausdorff_distance(got, box) < 1e-8
