@@ -251,12 +251,12 @@ def symbol_legend_svg(sizes, *, title):
     """
     sizes = sorted(sizes)
     biggest = symbol_radius(sizes[-1][0], LARGEST_SCALE)
-    middle, parts, x = biggest + 2, [], 0.0
+    base, parts, x = 2 * biggest + 2, [], 0.0
     for volume, written in sizes:
         r = symbol_radius(volume)
         slot = max(2 * r * LARGEST_SCALE + 6, 9 * len(str(written)) + 8, 40)
         parts.append(
-            f'<circle cx="{_n(x + slot / 2)}" cy="{_n(middle)}" r="{_n(r)}" data-m3="{volume:g}" '
+            f'<circle cx="{_n(x + slot / 2)}" cy="{_n(base - r)}" r="{_n(r)}" data-m3="{volume:g}" data-base="{_n(base)}" '
             f'fill="#fff" stroke="{QUIET}" stroke-width="1.5"/>'
             f'<text x="{_n(x + slot / 2)}" y="{_n(2 * biggest + 20)}" font-size="13" text-anchor="middle" '
             f'fill="{INK}">{escape(str(written))}</text>'

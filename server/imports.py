@@ -53,6 +53,8 @@ def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, 
     In an upsert, fields that the file does not have keep what the store holds.
     """
     layer, path = ALL[layer_name], Path(path)
+    if path.exists() and path.samefile(store.path):
+        raise ImportRefused("This is the store's own live file; GDAL must not open it here. Import a copy of it.")
     received = ingest.read(path, sheet=sheet)
     frame, notes = received.frame.reset_index(drop=True), list(received.notes)
     named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]

@@ -80,6 +80,11 @@ def test_points_of_another_continent_are_refused(filled, tmp_path):
         imports.prepare(filled, "hotspots", tmp_path / "x.csv", fill=FILL)
 
 
+def test_the_live_file_itself_is_refused(filled):
+    with pytest.raises(imports.ImportRefused, match="own live file"):
+        imports.prepare(filled, "hotspots", filled.path)
+
+
 def test_an_upsert_keeps_what_the_file_does_not_speak_of(filled, tmp_path):
     before = filled.snapshot("hotspots").set_index("code")
     (tmp_path / "x.csv").write_text("code;Giai đoạn\nHS01;Đang khắc phục\nHS02;Đã xác nhận\n", encoding="utf-8")

@@ -106,7 +106,9 @@
 
   function legend(scale) {
     for (const circle of document.querySelectorAll(".symbol-legend circle[data-m3]")) {
-      circle.setAttribute("r", (PER_ROOT_M3 * Math.sqrt(Number(circle.dataset.m3)) * scale).toFixed(1));
+      const r = PER_ROOT_M3 * Math.sqrt(Number(circle.dataset.m3)) * scale;
+      circle.setAttribute("r", r.toFixed(1));
+      circle.setAttribute("cy", (Number(circle.dataset.base) - r).toFixed(1)); // all stand on one line
     }
   }
 

@@ -228,7 +228,7 @@
           if (mark) {
             const near = mark.mark ? [mark.y - at.y + mark.h + 10, mark.y - at.y - mark.h - 10] : [];
             const steps = [...near, 20, -20, 32, -32, 44, -44];
-            shift = steps.find((step) => Math.abs(step) < 48 && !hits({ ...box, y: at.y + step })) ?? 0;
+            shift = steps.find((step) => Math.abs(step) < 48 && at.y + step > 12 && at.y + step < size.y - 12 && !hits({ ...box, y: at.y + step })) ?? 0;
             box = shift ? { ...box, y: at.y + shift } : null;
           }
         }
