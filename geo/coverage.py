@@ -143,6 +143,20 @@ def in_force(rows, as_of):
     return rows[(start.isna() | (start <= at)) & (end.isna() | (at < end))]
 
 
+def states_at(states, as_of):
+    """The state of each plant at a date, one row each: a later start ends an earlier state that was left open.
+
+    Plants without a state at that date have no row. Two rows that both have an end and hold the date
+    both come back; ledger() refuses them.
+    """
+    now = in_force(states, as_of)
+    start = pd.to_datetime(now["valid_from"])
+    newest = start.groupby(now["plant"]).transform("max")
+    open_end = pd.to_datetime(now["valid_to"]).isna()
+    superseded = open_end & newest.notna() & ~(start == newest)
+    return now[~superseded]
+
+
 def ledger(units, states, links, *, as_of, with_building=False):
     """The balanced ledger of all units at one date.
 
@@ -150,7 +164,7 @@ def ledger(units, states, links, *, as_of, with_building=False):
         NaN is not counted and is named in `uncounted`.
     states: dated plant states: plant, state (STATES), capacity_low, capacity_likely, capacity_high
         and measured (m³/day; NaN = not known), compliance (COMPLIANCE), valid_from, valid_to.
-        At a date that no row holds the state is unknown. Two rows may not hold one date.
+        At a date that no row holds the state is unknown; see states_at for rows that overlap.
     links: dated service links: unit, destination (a plant code, or one of WITHOUT_PLANT), share_low,
         share_likely, share_high (0..1 of what the unit generates; blank = a link of unknown size,
         which leaves its water `unknown`), valid_from, valid_to.
@@ -277,7 +291,7 @@ def _triple(amount, per_unit):
 def _plants_at(states, destinations, as_of, with_building):
     """One row per plant that a state or a link names; where no row holds the date, state `unknown`."""
     named = pd.Index(states["plant"]).union(pd.Index(destinations)).unique().difference(list(WITHOUT_PLANT))
-    rows = in_force(states, as_of).set_index("plant").reindex(named)
+    rows = states_at(states, as_of).set_index("plant").reindex(named)
     plants = pd.DataFrame(index=named.rename("plant"))
     plants["state"] = rows["state"].fillna("unknown")
     plants["works"] = plants["state"].isin(["trial", "operating"] + (["building"] if with_building else []))
@@ -346,7 +360,7 @@ def _problems(units, states, links, as_of):
         out.append(f"Plant {row.plant}: state '{row.state}' is not one of {', '.join(STATES)}.")
     for row in states[~states["compliance"].isin(COMPLIANCE)].itertuples():
         out.append(f"Plant {row.plant}: compliance '{row.compliance}' is not one of {', '.join(COMPLIANCE)}.")
-    now = in_force(states, as_of)
+    now = states_at(states, as_of)
     for plant in now["plant"][now["plant"].duplicated()].unique():
         out.append(f"Plant {plant} has two states on {as_of}; end the earlier one.")
     for row in now.itertuples():

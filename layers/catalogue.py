@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from layers import rules
 from layers.errors import LayerError
 
 
@@ -450,6 +451,11 @@ def check(layer, frame, *, repair=True):
     order = [f.name for f in layer.fields]
     for f in layer.fields:
         rows[f.name] = _typed(f, rows[f.name])
+    for row, sentence in rules.broken(layer.name, rows):
+        where = "" if row is None else f"{layer.name} row {row + 1} ({_name_of(layer, rows, row)}): "
+        problems.append(Problem(where + sentence, row))
+    if problems:
+        raise LayerError(problems)
     if layer.geometry:
         rows = gpd.GeoDataFrame(rows[[*order, "geometry"]], geometry="geometry", crs=frame.crs)
     else:

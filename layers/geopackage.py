@@ -12,7 +12,7 @@ own SQLite drops our locks and the file breaks. `copy_to` makes a copy that anyb
 import sqlite3
 import struct
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,21 @@ class Geometry(sa.types.UserDefinedType):
 
     def result_processor(self, dialect, coltype):
         return lambda b: None if b is None else decode([b])[0]
+
+
+class Day(sa.types.UserDefinedType):
+    """A date; GDAL may have written a time behind it, which is left out."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_):
+        return "DATE"
+
+    def bind_processor(self, dialect):
+        return lambda day: None if day is None else day.isoformat()
+
+    def result_processor(self, dialect, coltype):
+        return lambda text: None if text is None else date.fromisoformat(text[:10])
 
 
 def encode(geometries):

@@ -54,8 +54,12 @@ def service_links(store, path, as_of):
     """
     areas = store.snapshot("service_areas")
     areas = coverage.in_force(areas[areas.geometry.notna()], as_of).set_index("code")
+    plants = set(store.snapshot("treatment_plants")["code"])
+    said = [f"Service area {c} names plant '{p}', which is not there; it is not used."
+            for c, p in areas["plant"].items() if p not in plants]  # fmt: skip
+    areas = areas[areas["plant"].isin(plants)]
     if not len(areas):
-        return None, []
+        return None, said
     admin = store.snapshot("admin_units")
     wards = admin[admin["kind"].isin(WARD_KINDS)].set_index("code")
     # the areas of one plant may overlap: whoever lives there is served once
@@ -64,7 +68,7 @@ def service_links(store, path, as_of):
     too_much = population.over_served(shares)
     factor = shares["unit"].map(1 / too_much).fillna(1.0)
     shares = shares.assign(plant=shares["area"], share=shares["share"] * factor).dropna(subset="share")
-    said = [f"The service areas over {u} overlap; they would serve {v:.0%} of it." for u, v in too_much.items()]
+    said += [f"The service areas over {u} overlap; they would serve {v:.0%} of it." for u, v in too_much.items()]
     links = coverage.links_from_service_areas(shares)
     first = areas.reset_index().drop_duplicates("plant").set_index("plant")
     for column in ("source", "source_date", "confidence", "note_vi", "note_en"):

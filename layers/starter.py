@@ -49,7 +49,14 @@ def starter_layers():
         "norms": _table("waste_water_norms"),
         "planning_norms": planning_norms(),
     }
-    return [check(ALL[name], frame) for name, frame in frames.items()]
+    made = [check(ALL[name], frame) for name, frame in frames.items()]
+    return made + [check(layer, empty(layer)) for name, layer in ALL.items() if name not in frames]
+
+
+def empty(layer):
+    """A frame of a layer without rows: it is a version like any other."""
+    frame = pd.DataFrame({f.name: [] for f in layer.fields}, dtype=object)
+    return gpd.GeoDataFrame(frame, geometry=[], crs="EPSG:4326") if layer.geometry else frame
 
 
 # --- places ---

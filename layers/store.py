@@ -27,7 +27,7 @@ import pandas as pd
 import shapely
 import sqlalchemy as sa
 
-from layers import geopackage
+from layers import geopackage, rules
 from layers.catalogue import ALL, CheckedLayer, check
 from layers.errors import LayerError, StoreError
 
@@ -36,7 +36,7 @@ KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
 log = logging.getLogger("cangxanh")
 _KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
-_TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": sa.Date}
+_TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": geopackage.Day()}
 
 _metadata = sa.MetaData()
 _meta = sa.Table("cx_meta", _metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
@@ -182,12 +182,13 @@ class Store:
                 return  # another process was quicker
             try:
                 checked = check(ALL[name], self._read(con, name))
-            except LayerError as e:
-                self._refused[name] = (changed, tuple(e.problems))
-                log.warning("an edit of %s by another program is not used: %s", name, e)
+                note = " ".join(checked.repairs) or None
+                self._add_version(con, checked.layer, _records(checked), "another program", "edit of the file", note)
+            except (LayerError, ValueError, TypeError, sa.exc.SQLAlchemyError, shapely.errors.ShapelyError) as e:
+                told = e.problems if isinstance(e, LayerError) else [f"{name} cannot be read any more ({e})."]
+                self._refused[name] = (changed, tuple(told))
+                log.warning("an edit of %s by another program is not used: %s", name, " ".join(told))
                 return
-            note = " ".join(checked.repairs) or None
-            self._add_version(con, checked.layer, _records(checked), "another program", "edit of the file", note)
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
@@ -317,6 +318,9 @@ class Store:
         self._add_version(con, layer, records, who, source, note)
 
     def _add_version(self, con, layer, records, who, source, note):
+        lacking = rules.lacking(layer.name, {r.get("code") for r in records})
+        if lacking:
+            raise StoreError(lacking)
         last = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name)) or 0
         con.execute(
             _versions.insert().values(

@@ -100,7 +100,7 @@ def _plants_of(services, codes, view):
     """The plants linked to a unit; for the units of a group each plant once, without a share."""
     store = services.store
     links = services.figures.links(view.as_of)
-    states = coverage.in_force(store.snapshot("plant_states"), view.as_of).set_index("plant")
+    states = coverage.states_at(store.snapshot("plant_states"), view.as_of).set_index("plant")
     names = store.snapshot("treatment_plants").set_index("code")
     out = []
     for link in links[links["unit"].isin(codes)].to_dict("records"):

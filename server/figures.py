@@ -132,7 +132,14 @@ class Figures:
             return links
         pairs = set(zip(made["unit"], made["destination"], strict=True))
         known = [pair in pairs for pair in zip(links["unit"], links["destination"], strict=True)]
-        return pd.concat([links[~np.array(known, dtype=bool)], made], ignore_index=True)
+        links = links[~np.array(known, dtype=bool)].copy()
+        # who lives in a service area is served from there; the other links share what is left
+        left = 1 - made.groupby("unit")["share_likely"].sum().reindex(links["unit"]).fillna(0.0).to_numpy()
+        total = links.groupby("unit")["share_likely"].transform("sum").to_numpy()
+        factor = np.where(total > left, np.divide(left, total, out=np.ones_like(total), where=total > 0), 1.0)
+        for s in SCENARIOS:
+            links[f"share_{s}"] *= np.clip(factor, 0, 1)
+        return pd.concat([links, made], ignore_index=True)
 
     def _wards(self, norms):
         rows = self.store.snapshot("admin_units")

@@ -17,7 +17,7 @@ FACILITY_LAYERS = ("treatment_plants", "industrial_zones", "waste_sites", "port_
 def facilities(services, as_of):
     """All facilities as rows with the state and capacity of a date, in one list."""
     store = services.store
-    states = coverage.in_force(store.snapshot("plant_states"), as_of).set_index("plant")
+    states = coverage.states_at(store.snapshot("plant_states"), as_of).set_index("plant")
     treatment = services.figures.zone_treatment(as_of)
     wards = services.figures.wards_of_places()
     names = store.snapshot("admin_units").set_index("code")

@@ -153,7 +153,7 @@ def test_all_problems_are_told_together():
     units, states, links = coverage.worked_example()
     units.loc["A", "low"] = 5000
     states.loc[0, "state"] = "running"
-    states.loc[1, "valid_to"] = None
+    states.loc[[1, 2], "valid_to"] = "2028-01-01"
     links.loc[1, "share_likely"] = 1.5
     links.loc[4] = ["X", "P", 0, 0, 0, None, None]
     with pytest.raises(LedgerError) as caught:
@@ -161,6 +161,14 @@ def test_all_problems_are_told_together():
     text = str(caught.value)
     for piece in ("Unit A", "'running'", "Q has two states", "B → P", "unit X"):
         assert piece in text
+
+
+def test_a_later_start_ends_a_state_that_was_left_open():
+    units, states, links = coverage.worked_example()
+    states.loc[1, "valid_to"] = None  # Q operating, without an end; idle from 2026
+    assert parts_of(ledger(units, states, links, as_of=DAY)).loc["C", "plant_not_working"] == 500
+    before = parts_of(ledger(units, states, links, as_of=date(2025, 12, 31)))
+    assert before.loc["C", "treated_unknown"] == 500
 
 
 def test_likely_shares_above_the_whole_are_refused_and_high_ones_scaled():

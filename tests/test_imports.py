@@ -102,11 +102,11 @@ def test_an_upsert_keeps_what_the_file_does_not_speak_of(filled, tmp_path):
 
 
 def test_replacing_a_layer_says_what_goes(filled, tmp_path):
-    rows = filled.snapshot("norms").iloc[:3]
+    rows = filled.snapshot("planning_norms").iloc[:70]
     rows.to_csv(tmp_path / "x.csv", index=False)
-    prepared = imports.prepare(filled, "norms", tmp_path / "x.csv", mode="replace")
-    assert len(prepared.trial.missing) == 2 and prepared.trial.same + len(prepared.trial.changed) == 3
-    assert imports.apply(filled, prepared, who="x", mode="replace") and len(filled.snapshot("norms")) == 3
+    prepared = imports.prepare(filled, "planning_norms", tmp_path / "x.csv", mode="replace")
+    assert len(prepared.trial.missing) == 5 and prepared.trial.same + len(prepared.trial.changed) == 70
+    assert imports.apply(filled, prepared, who="x", mode="replace") and len(filled.snapshot("planning_norms")) == 70
 
 
 def test_refused_rows_come_back_with_their_reasons(filled, tmp_path):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from layers import geopackage
+from layers import geopackage, rasters
 from layers import store as store_module
 from layers.catalogue import ALL, check
 from layers.errors import StoreError
@@ -108,6 +108,79 @@ def test_an_edit_that_breaks_a_promise_is_not_used_until_it_is_mended(filled):
     again.close()
     edit(filled, "UPDATE plant_states SET state='trial' WHERE state='running'", layer="plant_states")
     assert filled.refused() == {} and "trial" in set(filled.snapshot("plant_states")["state"])
+
+
+WHOLE_WAY = """
+import pyogrio
+rows = pyogrio.read_dataframe(args[0], layer="plant_states", read_geometry=False)
+rows.loc[(rows["plant"] == "WW01") & (rows["state"] == "operating"), "state"] = "idle"
+pyogrio.write_dataframe(rows, args[0], layer="plant_states")
+say(len(rows))
+"""
+AREA = """
+import geopandas as gpd, pyogrio, shapely
+row = {"code": ["SA1"], "name_vi": ["Vùng"], "plant": [args[1]], "geometry_quality": ["digitised"], "source": ["s"],
+       "confidence": ["high"]}
+area = gpd.GeoDataFrame(row, geometry=[shapely.box(106.55, 20.75, 106.75, 20.9)], crs=4326)
+pyogrio.write_dataframe(area, args[0], layer="service_areas", append=True)
+say("written")
+"""
+
+
+def test_a_table_rewritten_by_gdal_never_stops_the_figures(filled, ask):
+    """GDAL makes the dates date-times when it writes a whole table anew."""
+    figures = Figures(filled)
+    before = figures.coverage("city", DAY).total["treated_share"]["likely"]
+    ask(WHOLE_WAY, filled.path)
+    after = figures.coverage("city", DAY).total["treated_share"]["likely"]
+    assert after < before if not filled.refused() else after == before
+    filled.restore("plant_states", 1)
+    assert figures.coverage("city", DAY).total["treated_share"]["likely"] == before
+
+
+@pytest.mark.parametrize(
+    ("layer", "sql"),
+    [
+        ("plant_states", "UPDATE plant_states SET capacity_low=NULL WHERE plant='WW01'"),
+        ("norms", "UPDATE norms SET value_likely=1000000 WHERE code='supply_urban'"),
+        ("admin_units", "UPDATE admin_units SET population=-5 WHERE code='11311'"),
+        ("norms", "DELETE FROM norms"),
+        ("service_links", "UPDATE service_links SET share_likely=2, share_high=2 WHERE destination='WW01'"),
+    ],
+)
+def test_edits_that_cannot_be_balanced_are_refused_with_a_sentence(filled, layer, sql):
+    figures = Figures(filled)
+    before = figures.coverage("city", DAY).total
+    edit(filled, sql, layer=layer)
+    assert filled.refused()[layer]
+    assert figures.coverage("city", DAY).total == before
+
+
+def test_a_stop_added_as_a_new_row_ends_the_open_state(filled):
+    before = Figures(filled).coverage("city", DAY).total["treated_share"]["likely"]
+    columns = "plant, state, compliance, valid_from, source, confidence, capacity_low, capacity_likely, capacity_high"
+    sql = f"INSERT INTO plant_states ({columns}) VALUES ('WW01', 'idle', 'unknown', '2026-11-01', 's', 'high', 1, 1, 1)"
+    edit(filled, sql, layer="plant_states")
+    assert filled.refused() == {}
+    figures = Figures(filled)
+    assert figures.coverage("city", DAY).total["treated_share"]["likely"] < before
+    assert figures.coverage("city", date(2026, 10, 31)).total["treated_share"]["likely"] == before
+
+
+@pytest.mark.parametrize("plant", ["WW01", "WW02", "NOPLANT"])
+def test_a_service_area_drawn_elsewhere_is_taken_in(filled, ask, tmp_path, plant):
+    rasters.make_population(filled, tmp_path / "population.tif")
+    figures = Figures(filled, tmp_path / "population.tif")
+    before = figures.coverage("ward", DAY)
+    assert ask(AREA, filled.path, plant) == "written"
+    assert len(filled.snapshot("service_areas")) == 1
+    after = figures.coverage("ward", DAY)
+    share = {r["code"]: r["treated_share"]["likely"] for r in after.rows}
+    if plant == "NOPLANT":
+        assert after.total == before.total
+    else:  # Lê Chân lies wholly inside the box
+        assert share["11383"] == pytest.approx(1.0, abs=0.02) or plant == "WW01"
+        assert after.total["treated"]["likely"] > before.total["treated"]["likely"]
 
 
 def test_our_own_write_ends_a_refused_edit(filled):

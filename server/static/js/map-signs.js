@@ -116,6 +116,7 @@
     const features = [...data.features].sort((a, b) => gapOf(b) - gapOf(a));
     const leaders = L.polyline([], { color: "#16252b", weight: 0.8, opacity: 0.45, interactive: false });
     entry.group.addLayer(leaders);
+    cx.volumes = features;
     const marks = features.map((f, place) => {
       const marker = L.marker([f.lat, f.lon], { icon: L.divIcon(), keyboard: false, zIndexOffset: place * 10, riseOnHover: true });
       marker.bindPopup(() => cx.card(f), { maxWidth: 280, autoPanPadding: [16, 16] });
@@ -144,6 +145,44 @@
     arrange();
     map.on("zoomend", arrange);
     return marks.length;
+  };
+
+  /** The crowded inner city again, larger, in the empty corner of a wide map; symbols keep the scale of the key. */
+  cx.inset = (map) => {
+    const stage = map.getContainer().parentElement;
+    const button = stage.querySelector("[data-map-do=box]");
+    const room = map.getSize();
+    if (!button || !cx.cells || (cx.volumes || []).length < 30 || room.x < 760 || room.y < 560) return;
+    const [south, west, north, east] = button.dataset.box.split(",").map(Number);
+    const [width, height] = [252, 196];
+    const x = (lon) => ((lon - west) / (east - west)) * width;
+    const y = (lat) => ((north - lat) / (north - south)) * height;
+    const start = map.getZoom();
+    const scale = scaleAt(start);
+    const items = cx.volumes
+      .filter((f) => f.lat > south && f.lat < north && f.lon > west && f.lon < east)
+      .map((f) => {
+        const { r, node } = symbol(f, scale);
+        return { f, r, node, x0: x(f.lon), y0: y(f.lat), x: x(f.lon), y: y(f.lat), reach: 30 };
+      });
+    if (items.length < 4) return;
+    loosen(items);
+    const path = (rings) => rings.map((ring) => `M${ring.map(([lon, lat]) => `${x(lon).toFixed(1)} ${y(lat).toFixed(1)}`).join("L")}Z`).join("");
+    const lines = cx.cells.features.map(({ geometry: g }) => (g.type === "Polygon" ? path(g.coordinates) : g.coordinates.map(path).join(""))).join("");
+    const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` },
+      svg("path", { d: lines, fill: "none", stroke: "#b9b3a2", "stroke-width": 0.8, "stroke-dasharray": "1.5 3" }),
+      ...items.map((item) => svg("g", { transform: `translate(${item.x.toFixed(1)} ${item.y.toFixed(1)})` }, ...item.node)));
+    const inset = cx.el("button", { type: "button", class: "map-inset", tabindex: "-1", "aria-hidden": "true", "data-map-do": "box", "data-box": button.dataset.box },
+      cx.el("span", {}, button.textContent), picture);
+    const frame = L.rectangle([[south, west], [north, east]], { fill: false, color: "#16252b", weight: 1.5, interactive: false, pane: "names", renderer: L.svg({ pane: "names" }) });
+    const show = () => {
+      const wanted = Math.abs(map.getZoom() - start) < 0.3;
+      inset.hidden = !wanted;
+      frame[wanted ? "addTo" : "removeFrom"](map);
+    };
+    stage.append(inset);
+    map.on("zoomend", show);
+    show();
   };
 
   cx.signs = (map, entry, data) => {

@@ -188,6 +188,7 @@
   };
 
   function ground(map, entry, data) {
+    cx.cells = data.cells;
     const add = (geometry, pane, style) => {
       if (!geometry) return 0;
       const renderer = L.svg({ pane, padding: 0.6 });
@@ -255,7 +256,7 @@
   /** Buttons, scale and credits that lie over the map, in the same way. */
   function controls(map) {
     const frame = map.getContainer().getBoundingClientRect();
-    return [...box.querySelectorAll(".map-tools button, .leaflet-control")].map((node) => {
+    return [...box.querySelectorAll(".map-tools button, .leaflet-control, .map-inset:not([hidden])")].map((node) => {
       const r = node.getBoundingClientRect();
       return { x: (r.left + r.right) / 2 - frame.left, y: (r.top + r.bottom) / 2 - frame.top, w: r.width / 2, h: r.height / 2 };
     });
@@ -333,7 +334,10 @@
       const row = event.target.closest("tr[data-code]");
       if (row && !event.target.closest("a, button, summary, input")) cx.highlight(row.dataset.code, { open: true });
     });
-    cx.placeNames?.();
-    Promise.all(waiting).then(() => map.getContainer().setAttribute("data-ready", "1"));
+    Promise.all(waiting).then(() => {
+      cx.inset?.(map);
+      cx.placeNames?.();
+      map.getContainer().setAttribute("data-ready", "1");
+    });
   };
 })();
