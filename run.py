@@ -8,8 +8,7 @@
                                      fill wheelhouse/ for a computer without internet
                                      (PLATFORM: like this one, or win_amd64)
 
-Commands: serve, test, import, export, ledger, site, stations, report, user, backup, restore,
-bench, setup, bundle.
+Commands: serve, test, import, versions, ledger, population, setup, bundle.
 
 The first start needs the internet or a wheelhouse/ folder. It puts the Python packages of
 requirements.txt into .venv and the browser libraries into server/vendor; nothing outside this
@@ -484,6 +483,9 @@ def main(args):
     if command in ("", "help", "-h", "--help"):
         print(__doc__.strip())
         return 0 if command else 1
+    if command in ("setup", "bundle") and {"-h", "--help"} & set(rest):
+        print(__doc__.strip())
+        return 0
     try:
         if command == "bundle":
             bundle(rest)

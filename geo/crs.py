@@ -96,6 +96,7 @@ def points_of(geometries):
     geometries: array of shapely geometries in any system, for readings() and diagnose().
     """
     inside = shapely.point_on_surface(np.asarray(geometries, dtype=object))
+    inside[shapely.is_empty(inside)] = None
     return shapely.get_x(inside), shapely.get_y(inside)
 
 

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import shapely
 from layers import geopackage
 from layers.catalogue import ALL
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SQL_TYPE = {"text": "TEXT", "number": "DOUBLE", "integer": "INTEGER", "date": "DATE"}
 _KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
 
@@ -44,6 +47,30 @@ def csv_bytes(rows, columns):
     return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")
 
 
+def xlsx_bytes(rows, columns):
+    """An Excel file of dicts: numbers as numbers, everything else as text, never a formula; the first line stands still."""
+    import openpyxl
+
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("data")
+    sheet.freeze_panes = "B2"
+    sheet.append(list(columns))
+    for row in rows:
+        cells = []
+        for c in columns:
+            value = row.get(c)
+            cell = openpyxl.cell.WriteOnlyCell(
+                sheet, value=_NOT_IN_XML.sub("", value) if isinstance(value, str) else value
+            )
+            if isinstance(value, str):
+                cell.data_type = "s"  # a text that begins with = stays a text
+            cells.append(cell)
+        sheet.append(cells)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
 def geojson_bytes(features, **members):
     """A GeoJSON FeatureCollection (RFC 7946) of (geometry or None, properties) pairs."""
     body = {
@@ -58,7 +85,7 @@ def geojson_bytes(features, **members):
 
 def rounded(geometry, digits=6):
     """The geometry as a GeoJSON object with coordinates to `digits` places (6: about 0.1 m)."""
-    g = shapely.force_2d(geometry)
+    g = shapely.orient_polygons(shapely.force_2d(geometry))  # RFC 7946: the outside runs counter-clockwise
     g = shapely.transform(g, lambda xy: xy.round(digits))
     return json.loads(shapely.to_geojson(g))
 

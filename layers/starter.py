@@ -3,7 +3,7 @@
 The CSV tables beside this module hold points, areas and figures, no surveyed outlines. What is built
 from them says so in its geometry quality: `schematic` cells for the wards, `approximate` circles of
 the known area for industrial zones, `approximate` points for the rest, `none` without a position.
-Texts come in English; texts_vi.csv holds their Vietnamese, texts_en.csv a better English wording.
+Texts come in English; texts_vi.csv holds their Vietnamese.
 """
 
 import csv
@@ -25,7 +25,6 @@ METRIC = "EPSG:9210"
 MERGER = "2025-07-01"
 OLD_CITY, OTHER_SIDE, CITY = "HP-2024", "HD-2024", "HP"
 _OTHER_DISTRICT = "HD"
-GENERAL_STATEMENT = "100% of the 14 operating parks"
 
 
 def starter_layers():
@@ -412,7 +411,7 @@ def indicators():
         row = {
             "code": f"I{i + 1:02}", "key": d.pop("key", "") or f"other-{i + 1:02}", "topic": d.pop("group", "city"),
             **_pair("indicator", r.indicator), **_pair("scope", r.scope), "year": r.year, "value": r.value,
-            **_pair("unit", r.unit), "kind": r.kind, "source": better(r.source), "source_date": better(r.source_date),
+            **_pair("unit", r.unit), "kind": r.kind, "source": r.source, "source_date": r.source_date,
             "confidence": r.confidence, **_pair("note", r.note), **d,
         }  # fmt: skip
         out.append(row)
@@ -444,7 +443,7 @@ def planning_norms():
         out.append(
             {
                 "code": f"P{i + 1:02}", **_pair("item", r.norm), **_pair("location", r.applies_to), "value": r.value or None,
-                **_pair("unit", r.unit), "reference": better(r.document) or better(r.source), "source": better(r.source),
+                **_pair("unit", r.unit), "reference": r.document or r.source, "source": r.source,
                 "source_date": r.source_date, "confidence": r.confidence, **_pair("note", r.note),
             }
         )  # fmt: skip
@@ -471,24 +470,19 @@ def _dictionary(name):
         return dict(rows)
 
 
-def better(text):
-    """The English text as it is shown."""
-    return _dictionary("texts_en").get(text, text) if text else text
-
-
 def vietnamese(text):
     """The Vietnamese of an English starter text; a text that is the same in both languages stays."""
     return _dictionary("texts_vi").get(text, text) if text else text
 
 
 def _pair(name, text, in_vietnamese=None):
-    return {f"{name}_vi": in_vietnamese or vietnamese(text) or None, f"{name}_en": better(text) or None}
+    return {f"{name}_vi": in_vietnamese or vietnamese(text) or None, f"{name}_en": text or None}
 
 
 def _both(name, texts):
     return {
         f"{name}_vi": [vietnamese(t) or None for t in texts],
-        f"{name}_en": [better(t) or None for t in texts],
+        f"{name}_en": [t or None for t in texts],
     }
 
 
@@ -514,10 +508,10 @@ def _base(rows, prefix):
             "name_en": rows["name_en"],
             "geometry_quality": np.where(placed, "approximate", "none"),
             "coord_accuracy_m": rows["coord_accuracy_m"],
-            "coord_source": rows["coord_source"].map(better),
+            "coord_source": rows["coord_source"],
             "district_old": rows["district_old"],
-            "source": rows["source"].map(better),
-            "source_date": rows["source_date"].map(better),
+            "source": rows["source"],
+            "source_date": rows["source_date"],
             "confidence": rows["confidence"],
             **_both("note", rows["note"]),
         },
@@ -536,7 +530,9 @@ def fill(store, *, today=None):
     if store.meta("starter_filled"):
         return False
     day = (today or date.today()).isoformat()
-    return store.write_all(
+    written = store.write_all(
         starter_layers(), source="starter facts", note="first start", meta={"starter_filled": day},
         once="starter_filled",
     )  # fmt: skip
+    store.checkpoint()  # a copy of the file alone holds the data, too
+    return written

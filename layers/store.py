@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import threading
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class Store:
                 raise StoreError(f"{self.path} is held by another program. Close that program and start again.") from e
             raise StoreError(
                 f"{self.path} cannot be opened as a GeoPackage ({e.orig}). "
-                "Move it away to start anew, or put back a copy from the backups."
+                "Move it away to start anew, or put a copy in its place."
             ) from e
 
     def _open(self):
@@ -133,8 +133,15 @@ class Store:
             yield con
 
     def close(self):
-        """Let go of the file."""
+        """Let go of the file; what stands in the -wal beside it is brought into it where nobody else reads."""
+        with suppress(sa.exc.DatabaseError):
+            self.checkpoint()
         self._engine.dispose()
+
+    def checkpoint(self):
+        """Bring what stands in the -wal into the file itself, as far as nobody is reading it."""
+        with self._engine.connect() as con:
+            con.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # --- reading ---
 

@@ -10,7 +10,7 @@ from layers.catalogue import STAGE
 from server import maps, words
 from server.figures import WARD_KINDS
 from server.i18n import gettext as _
-from server.i18n import language, m3, m3_range, number, percent_range, text
+from server.i18n import language, m3, m3_range, number, percent, percent_range, text
 
 CITY_BOUNDS = ((20.59, 106.11), (21.25, 107.12))
 # one person or one facility is drawn like so many m³ a day, so that one rule of areas serves all three
@@ -34,7 +34,9 @@ def sizes(measure, rows=()):
 
 def ground(store):
     """The ground layer, fetched once by the browser and kept by data version."""
-    return maps.Ground(url=url_for("data.ground", lang=language()), schematic=not outlines_are_real(store))
+    return maps.Ground(
+        url=url_for("data.ground", lang=language(), v=store.stamp()), schematic=not outlines_are_real(store)
+    )
 
 
 def ground_document(store):
@@ -126,27 +128,40 @@ def gap_lines(row):
     return lines
 
 
+def gap_classes():
+    """The classes of the choropleth: (colour, words)."""
+    edges = (0, *GAP_BREAKS, 1)
+    return [
+        (colour, f"{percent(low, unit=False)}–{percent(high)}")
+        for colour, low, high in zip(GAP_COLOURS, edges, edges[1:], strict=False)
+    ]
+
+
 def gap_areas(rows, store):
-    """A choropleth of the share without proven treatment, for real outlines only."""
+    """A choropleth of the share known not to be treated, for real outlines only.
+
+    A unit of which more than half is unknown is hatched: what nobody knows has no place on the scale.
+    """
     by_code = {r["code"]: r for r in rows}
     admin = store.snapshot("admin_units")
     admin = admin[admin["code"].isin(by_code) & admin.geometry.notna()]
     features = []
     for code, shape in zip(admin["code"], admin.geometry, strict=True):
         r = by_code[code]
-        share = r["treated_share"]["likely"]
+        unknown, whole = r["unknown_share"]["likely"], r["generated"]["likely"]
+        known = whole and unknown is not None and unknown <= 0.5
         features.append(
             {
                 "type": "Feature",
                 "geometry": export.rounded(shape.simplify(0.0004), 4),
                 "properties": {
-                    "code": code, "name": text(r, "name"), "gap": None if share is None else round(1 - share, 4),
+                    "code": code, "name": text(r, "name"), "gap": round(r["known_gap"]["likely"] / whole, 4) if known else None,
                     "url": r["url"],
                 },
             }
         )  # fmt: skip
     return maps.GeoJsonLayer(
-        "shares", _("Share without known treatment"), data={"type": "FeatureCollection", "features": features},
+        "shares", _("Share known not to be treated"), data={"type": "FeatureCollection", "features": features},
         value="gap", breaks=GAP_BREAKS, colours=GAP_COLOURS,
     )  # fmt: skip
 
@@ -200,20 +215,21 @@ def _collection(frame, names=False):
 # --- rows with what a map and a table need ---
 
 
-def shown_rows(view, measure):
+def shown_rows(view, measure, **settings):
     """The rows of a view that say something in a measure, largest gap first, each with its address."""
     rows = []
-    for r in view.rows:
+    for r in [*view.rows, *(view.bare if measure == "facilities" else ())]:
         split = gap_split(r, measure)
         if split is None:
             continue
         gap = split["not_treated"] + split["unknown"]
-        rows.append(r | {"split": split, "shown_gap": gap, "url": unit_url(r["code"])})
+        rows.append(r | {"split": split, "shown_gap": gap, "url": unit_url(r["code"], **settings)})
     return sorted(rows, key=lambda r: (-r["shown_gap"], r["code"]))
 
 
-def unit_url(code):
-    return url_for("coverage.unit", code=code) if code != "NONE" else None
+def unit_url(code, **settings):
+    """Address of a unit's card, with the date and plants of the view it is opened from."""
+    return url_for("coverage.unit", code=code, **settings) if code != "NONE" else None
 
 
 def placed(store):

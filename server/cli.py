@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import json
+import signal
 import sys
 import threading
 from datetime import date
@@ -121,8 +122,16 @@ def _serve(arguments):
 
     sock = _listen(arguments.host, arguments.port)
     services = _open(arguments)
-    settings = Settings(data_dir=arguments.data, host=arguments.host, port=arguments.port,
-                        internet_tiles=arguments.internet_tiles)  # fmt: skip
+    try:
+        settings = Settings(
+            data_dir=arguments.data,
+            host=arguments.host,
+            port=arguments.port,
+            internet_tiles=arguments.internet_tiles,
+        )
+    except ValueError as e:
+        sock.close()
+        raise CommandError(f"--internet-tiles: {e}") from e
     app = create_app(settings, services)
     host, port = sock.getsockname()[:2]
     server = waitress.create_server(
@@ -130,12 +139,17 @@ def _serve(arguments):
     )
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown
+    signal.signal(signal.SIGTERM, _stop)  # closes the store, so that its file is whole without -wal
     threading.Thread(target=services.warm, daemon=True).start()
     print(f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
     try:
         server.run()
     finally:
         services.store.close()
+
+
+def _stop(*_):
+    raise KeyboardInterrupt
 
 
 def _listen(host, port):

@@ -55,6 +55,7 @@ class Coverage:
     total: dict
     ledger: coverage.Ledger
     uncounted: list
+    bare: list
     version: str
 
 
@@ -265,7 +266,9 @@ class Figures:
         facilities = self.facilities_by_group(by, as_of, with_building)
         for r in rows:
             r["facilities"] = facilities.get(r["code"])
-        return Coverage(by, as_of, with_building, rows, total, result, self._uncounted(result), self.version())
+        uncounted = self._uncounted(result)
+        bare = [_bare(u, facilities) for u in uncounted if by == "zone" and u["code"] in facilities]
+        return Coverage(by, as_of, with_building, rows, total, result, uncounted, bare, self.version())
 
     def _group_names(self, by, groups):
         admin = self.store.snapshot("admin_units").set_index("code")
@@ -432,6 +435,25 @@ def _rows(summary, names):
         row |= {name: _three(frame.loc[code]) for name, frame in (amounts | shares).items()}
         out.append(row)
     return out
+
+
+def _bare(unit, facilities):
+    """A row of a zone whose waste water is not known: it has a place and a plant or none, but no figures."""
+    nothing = dict.fromkeys(SCENARIOS)
+    names = (
+        "generated",
+        "treated",
+        "gap",
+        "known_gap",
+        "unknown",
+        "treated_share",
+        "to_standard_share",
+        "unknown_share",
+    )
+    return unit | dict.fromkeys(names, nothing) | {
+        "parts": dict.fromkeys(PARTS, nothing), "spans": dict.fromkeys(PARTS, nothing), "confidence": "low", "basis": "none",
+        "people": None, "facilities": facilities[unit["code"]],
+    }  # fmt: skip
 
 
 def _three(values):

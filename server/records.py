@@ -53,4 +53,11 @@ def unit_word(unit):
     """A unit of measure in the reader's language."""
     if language() == "vi":
         return {"0..1": ""}.get(unit, unit)
-    return {"L/người/ngày": "L/person/day", "m³/ha/ngày": "m³/ha/day", "m³/ngày": "m³/day", "0..1": ""}.get(unit, unit)
+    return {
+        "L/người/ngày": "L/person/day",
+        "m³/ha/ngày": "m³/ha/day",
+        "m³/ngày": "m³/day",
+        "t/ngày": "t/day",
+        "TEU/năm": "TEU/year",
+        "0..1": "",
+    }.get(unit, unit)

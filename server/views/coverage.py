@@ -38,7 +38,8 @@ def asked():
 def overview():
     q, view = asked()
     store = services().store
-    rows = atlas.shown_rows(view, q["measure"])
+    kept = {k: v for k, v in query.keep().items() if k in ("date", "plants")}
+    rows = atlas.shown_rows(view, q["measure"], **kept)
     layers = [atlas.ground(services().store)]
     if atlas.outlines_are_real(store) and q["level"] == "ward":
         layers.append(atlas.gap_areas(rows, store))
@@ -57,9 +58,11 @@ def overview():
             layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"], label=_("Map of the gap")
         ),
         sizes=atlas.sizes(q["measure"], rows),
+        classes=atlas.gap_classes() if any(x.id == "shares" for x in layers) else [],
         flow=flows.diagram(services().figures, view),
         downloads=[
-            {"label": "CSV", "url": url_for("coverage.table", **query.keep()), "note": _("for Excel")},
+            {"label": "CSV", "url": url_for("coverage.table", **query.keep()), "note": _("for programs")},
+            {"label": "XLSX", "url": url_for("coverage.sheet", **query.keep()), "note": _("for Excel")},
             {"label": "GeoJSON", "url": url_for("coverage.features", **query.keep()), "note": _("for QGIS")},
         ],
     )
@@ -75,6 +78,17 @@ def table():
     )
     name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.csv"
     return data_response(export.csv_bytes(rows, columns), "text/csv; charset=utf-8", version=version(q), filename=name)
+
+
+@bp.get("/coverage.xlsx")
+@public
+def sheet():
+    q, view = asked()
+    rows = [cells(r, q["measure"]) for r in atlas.shown_rows(view, q["measure"])]
+    name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.xlsx"
+    return data_response(
+        export.xlsx_bytes(rows, list(rows[0]) if rows else ["code"]), export.XLSX, version=version(q), filename=name
+    )
 
 
 @bp.get("/coverage.geojson")

@@ -1,14 +1,12 @@
 """Downloads and addresses for programs: layers, the ground of the maps, the ledger, the health of the server."""
 
-import tempfile
 import threading
-from pathlib import Path
 
-from flask import Blueprint, abort, current_app, jsonify, render_template, send_file, url_for
+from flask import Blueprint, abort, current_app, jsonify, render_template, request, send_file, url_for
 
 from layers import export
 from layers.catalogue import ALL
-from server import atlas, query
+from server import atlas, query, records
 from server.answers import data_response
 from server.figures import LEVELS
 from server.i18n import gettext as _
@@ -17,6 +15,7 @@ from server.ledgers import ledger_document
 from server.security import public
 
 bp = Blueprint("data", __name__)
+YEAR = 365 * 24 * 3600
 _building = threading.Lock()
 
 
@@ -48,7 +47,7 @@ def overview():
                 "updated": changed.get(name),
                 "files": files,
                 "fields": [
-                    {"name": f.name, "unit": f.unit, "meaning_vi": f.vi, "meaning_en": f.en}
+                    {"name": f.name, "unit": records.unit_word(f.unit), "meaning_vi": f.vi, "meaning_en": f.en}
                     for f in export.public_fields(name)
                 ],
             }
@@ -106,8 +105,8 @@ def layer(name, kind):
 def geopackage():
     """All public layers and fields as one GeoPackage, made once per data version."""
     store = services().store
-    folder = Path(tempfile.gettempdir()) if not store.data_dir.exists() else store.data_dir / "cache"
-    folder.mkdir(exist_ok=True)
+    folder = store.data_dir / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"public-{services().figures.version()}.gpkg"
     with _building:
         if not path.exists():
@@ -144,7 +143,12 @@ def ground():
         lambda *_: json.dumps(atlas.ground_document(services().store), ensure_ascii=False, separators=(",", ":")),
         language(),
     )
-    return data_response(body, "application/json", version=f"{services().figures.version()}-{language()}", max_age=3600)
+    return data_response(
+        body,
+        "application/json",
+        version=f"{services().figures.version()}-{language()}",
+        max_age=YEAR if request.args.get("v") == services().figures.version() else 0,
+    )
 
 
 @bp.get("/api/ledger")

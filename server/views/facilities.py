@@ -84,7 +84,8 @@ def overview():
         key=key(rows),
         unplaced=len(rows) - sum(m.count() for m in made),
         downloads=[
-            {"label": "CSV", "url": url_for("facilities.table", **query.keep()), "note": _("for Excel")},
+            {"label": "CSV", "url": url_for("facilities.table", **query.keep()), "note": _("for programs")},
+            {"label": "XLSX", "url": url_for("facilities.sheet", **query.keep()), "note": _("for Excel")},
             {"label": "GeoJSON", "url": url_for("facilities.features", **query.keep()), "note": _("for QGIS")},
         ],
     )
@@ -127,6 +128,14 @@ def table():
     _q, _every, rows = asked()
     body = export.csv_bytes([_cells(r) for r in rows], COLUMNS)
     return data_response(body, "text/csv; charset=utf-8", version=_version(rows), filename="cang-xanh-facilities.csv")
+
+
+@bp.get("/facilities.xlsx")
+@public
+def sheet():
+    _q, _every, rows = asked()
+    body = export.xlsx_bytes([_cells(r) for r in rows], COLUMNS)
+    return data_response(body, export.XLSX, version=_version(rows) + "x", filename="cang-xanh-facilities.xlsx")
 
 
 @bp.get("/facilities.geojson")

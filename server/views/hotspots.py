@@ -64,7 +64,8 @@ def overview():
         key=[{"family": "stage", "code": s["code"], "count": s["count"]} for s in atlas.stage_counts(rows)],
         unplaced=len(rows) - layer.count(),
         downloads=[
-            {"label": "CSV", "url": url_for("hotspots.table", **query.keep()), "note": _("for Excel")},
+            {"label": "CSV", "url": url_for("hotspots.table", **query.keep()), "note": _("for programs")},
+            {"label": "XLSX", "url": url_for("hotspots.sheet", **query.keep()), "note": _("for Excel")},
             {"label": "GeoJSON", "url": url_for("hotspots.features", **query.keep()), "note": _("for QGIS")},
         ],
     )
@@ -90,6 +91,15 @@ def table():
         version=_version(rows),
         filename="cang-xanh-hotspots.csv",
     )
+
+
+@bp.get("/hotspots.xlsx")
+@public
+def sheet():
+    _q, _every, rows = asked()
+    made, names = _public(rows)
+    body = export.xlsx_bytes(made, names)
+    return data_response(body, export.XLSX, version=_version(rows) + "x", filename="cang-xanh-hotspots.xlsx")
 
 
 @bp.get("/hotspots.geojson")

@@ -57,13 +57,33 @@
 
   /* --- forms that send themselves when a choice changes --- */
 
+  const FOCUS = "cangxanh-focus";
+
+  function send(form, from) {
+    // the page comes anew: the reader stays at the control that was used
+    sessionStorage.setItem(FOCUS, JSON.stringify([location.pathname, from.name, from.type === "radio" ? from.value : ""]));
+    form.requestSubmit();
+  }
+
+  const [page, name, value] = JSON.parse(sessionStorage.getItem(FOCUS) || "[]");
+  sessionStorage.removeItem(FOCUS);
+  if (page === location.pathname && name) {
+    const again = [...document.getElementsByName(name)].find((item) => !value || item.value === value);
+    if (again?.type !== "date") again?.focus({ preventScroll: true });
+  }
+
   for (const form of document.querySelectorAll("form[data-auto]")) {
     form.classList.add("is-auto");
     form.addEventListener("change", (event) => {
-      if (event.target.matches("select, input[type=radio], input[type=checkbox], input[type=date]")) {
-        if (event.target.validity.valid) form.requestSubmit();
-      }
+      if (event.target.matches("select, input[type=radio], input[type=checkbox]")) send(form, event.target);
     });
+    for (const day of form.querySelectorAll("input[type=date]")) {
+      // each part of a date typed by keyboard is a change: only a whole date, left behind, is sent
+      const before = day.value;
+      day.addEventListener("blur", () => {
+        if (day.value !== before && day.validity.valid) send(form, day);
+      });
+    }
   }
 
   /* --- the menu on small screens closes with Escape and by a click beside it --- */
