@@ -89,9 +89,25 @@ def wanted_stamp(kind):
 
 def python_ready(kind):
     try:
-        return stamp_path(kind).read_bytes() == wanted_stamp(kind).encode() and venv_starts()
+        return stamp_path(kind).read_bytes() == wanted_stamp(kind).encode() and venv_starts() and not packages_lost()
     except OSError:
         return False
+
+
+def packages_lost():
+    """Packages that were installed and are no longer there, e.g. after a clean-up tool; looks at folders only."""
+    try:
+        listed = (VENV / ".setup-packages").read_text(encoding="utf-8").split("\n")
+    except OSError:
+        return []  # made by an older run.py: the stamp alone counts
+    return [name for name in listed if name and not (VENV / name).exists()]
+
+
+def list_packages():
+    """Keep the list of installed packages for packages_lost()."""
+    site = [*VENV.glob("lib/python*/site-packages/*/__init__.py"), *VENV.glob("Lib/site-packages/*/__init__.py")]
+    names = sorted(str(file.relative_to(VENV)) for file in site)
+    (VENV / ".setup-packages").write_text("\n".join(names), encoding="utf-8")
 
 
 def venv_starts():
@@ -195,6 +211,7 @@ def install(kind, say, lock):
         raise
     say("Compiling them")
     compile_packages()
+    list_packages()
     for name in NEEDED:
         if set(NEEDED[name]) <= set(NEEDED[kind]):
             stamp_path(name).write_bytes(wanted_stamp(name).encode())

@@ -1,8 +1,8 @@
 """The coordinate doctor: which coordinate system a file is in, told by where its points fall.
 
 A *reading* is one way to understand two columns of numbers: see geo/systems.py for the systems and the
-way to WGS 84, and geo/coordinates.py for numbers written as text. `diagnose` puts every row on the ground under
-every reading and says 'sure', 'ask', 'mixed' or 'refused'. It never guesses.
+way to WGS 84, and geo/coordinates.py for numbers written as text. `diagnose` puts every row on the
+ground under every reading and says 'sure', 'ask', 'mixed' or 'refused'. It never guesses.
 
 Score. d is the distance of a row from the place its attributes name or, where they name none, from
 the declared area (0 inside). The score is the mean over the rows of exp(-d / REACH_M):
@@ -22,8 +22,13 @@ not believed against a system in use here that fits as well and lies farther awa
 Constants. REACH_M: radius of the largest unit, Cát Hải (287 km²), and less than half of the 26 km
 between the meridians 105°30′ and 105°45′. MARGIN: points really 5 km outside the area score 0.6.
 TIE_FLOOR: 30 km off, farther than the nearest other meridian. SECOND_SYSTEM: one row is a slip of
-the pen, two of a hundred are a second source, if they are half of the rows not yet explained. BOTH_WAYS: the most rows two systems may both explain
-if the file is to be called mixed. SAMPLE: enough for a share to 1.5 %, and an answer in seconds for 100,000 rows.
+the pen, two of a hundred are a second source, if they are half of the rows not yet explained.
+BOTH_WAYS: the most rows two systems may both explain if the file is to be called mixed. SAMPLE:
+enough for a share to 1.5 %, and an answer in seconds for 100,000 rows.
+
+What it cannot tell. Without places: a system from its twin 224 m off (3405 and 32648, 4326 and 4756),
+5897 from 3405 (692 m), and usually 105°30′ from 105°45′; it asks, or says that only the declaration
+speaks. With places: two twins mixed in one file. Never: metres made with the right zone on the wrong datum.
 """
 
 from dataclasses import dataclass, replace

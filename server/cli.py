@@ -135,7 +135,7 @@ def _serve(arguments):
     app = create_app(settings, services)
     host, port = sock.getsockname()[:2]
     server = waitress.create_server(
-        app, sockets=[sock], threads=8, ident=None, max_request_body_size=settings.max_request_bytes
+        app, sockets=[sock], threads=8, ident=None, max_request_body_size=16 * settings.max_request_bytes
     )
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown

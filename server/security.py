@@ -70,6 +70,11 @@ def install(app):
         if request.routing_exception is None and not is_public(current_app, request.endpoint):
             abort(403)
 
+    @app.before_request
+    def bounded():
+        if (request.content_length or 0) > app.config["MAX_CONTENT_LENGTH"]:
+            abort(413)
+
     @app.after_request
     def headers(response):
         # A 304 must not renew the policy: the stored page still holds its own nonce.

@@ -54,6 +54,21 @@ APP = ["venv", ["requirements.txt"]]
 TESTS_ON_TOP = [["requirements.txt", "tests/requirements.txt"]]
 
 
+def test_a_package_that_was_removed_from_a_finished_environment_is_put_back(project, monkeypatch):
+    def with_a_package(what, say, lock):
+        (run.VENV / "lib/python3.11/site-packages/flask").mkdir(parents=True, exist_ok=True)
+        (run.VENV / "lib/python3.11/site-packages/flask/__init__.py").write_bytes(b"")
+        project.append("installed")
+
+    monkeypatch.setattr(run, "pip_install", with_a_package)
+    run.set_up("app")
+    run.set_up("app")
+    assert project == ["venv", "installed"]
+    (run.VENV / "lib/python3.11/site-packages/flask/__init__.py").unlink()
+    run.set_up("app")
+    assert project == ["venv", "installed"] * 2
+
+
 # run.py: an old Python
 
 
