@@ -13,6 +13,7 @@ from werkzeug.security import safe_join
 
 from server import charts, errors, i18n, security
 from server.addresses import source_items
+from server.records import source_words
 from server.security import public
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,7 +146,7 @@ def create_app(settings, services=None, *, views=VIEWS, fresh_assets=False) -> F
     errors.install(app)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["source_items"] = source_items
+    app.jinja_env.filters["source_items"] = lambda recorded: source_items(source_words(recorded))
     app.jinja_env.globals.update(
         asset_url=assets.url,
         hatch_defs=charts.hatch_defs,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geo import coordinates, crs
+from geo import coordinates, crs, encoding
 from layers import ingest
 from layers.catalogue import ALL
 from layers.errors import LayerError
@@ -58,6 +58,7 @@ def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, 
     received = ingest.read(path, sheet=sheet)
     frame, notes = received.frame.reset_index(drop=True), list(received.notes)
     named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
+    frame = _readable(frame, named, notes)
     chosen = columns or {}
     for c, f in chosen.items():
         if c not in frame.columns:
@@ -103,6 +104,17 @@ def write_refused(prepared, path):
         for i, why in sorted(reasons.items()):
             writer.writerow([*("" if pd.isna(v) else v for v in rows.iloc[i]), i + 1, " ".join(why)])
     return len(reasons)
+
+
+def _readable(frame, named, notes):
+    """The frame with Vietnamese text of old fonts (TCVN3, VNI, Windows-1258) brought to Unicode."""
+    frame = frame.copy()
+    for column in named:
+        mended, old = encoding.repair_column(frame[column])
+        if old:
+            frame[column] = mended
+            notes.append(f"The text of '{column}' was in {old} and was brought to Unicode. Check a few names.")
+    return frame
 
 
 def _placed(store, received, frame, named, reading, notes):

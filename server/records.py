@@ -3,12 +3,22 @@
 import pandas as pd
 
 from layers.letters import fold
+from layers.starter import vietnamese
 from server.i18n import language, text
 
 
 def plain(row):
     """A row of a snapshot as a dict, with None for what is missing."""
     return {k: None if not hasattr(v, "geom_type") and pd.isna(v) else v for k, v in row.items()}
+
+
+def source_words(recorded):
+    """The sources of a record's field in the reader's language; addresses and titles stay as they are."""
+    recorded = str(recorded or "")
+    if language() != "vi":
+        return recorded
+    whole = vietnamese(recorded)
+    return whole if whole != recorded else " | ".join(vietnamese(part.strip()) for part in recorded.split(" | "))
 
 
 def source_of(row):

@@ -85,6 +85,14 @@ def test_the_live_file_itself_is_refused(filled):
         imports.prepare(filled, "hotspots", filled.path)
 
 
+def test_text_of_old_fonts_is_brought_to_unicode(filled, tmp_path):
+    rows = ["KC1;kªnh cã n\u00adíc ®en;received;water", "KC2;cèng x¶ n\u00adíc th¶i;received;water"]
+    (tmp_path / "x.csv").write_text("\n".join(["code;name_vi;stage;media", *rows]), encoding="utf-8")
+    prepared = imports.prepare(filled, "hotspots", tmp_path / "x.csv", fill=FILL)
+    assert prepared.trial.checked.rows["name_vi"].tolist() == ["kênh có nước đen", "cống xả nước thải"]
+    assert any("tcvn3" in n for n in prepared.notes)
+
+
 def test_an_upsert_keeps_what_the_file_does_not_speak_of(filled, tmp_path):
     before = filled.snapshot("hotspots").set_index("code")
     (tmp_path / "x.csv").write_text("code;Giai đoạn\nHS01;Đang khắc phục\nHS02;Đã xác nhận\n", encoding="utf-8")
