@@ -68,8 +68,10 @@ def _parser():
     choice.add_argument("--only-working", action="store_true", help="only working plants count (default)")
     choice.add_argument("--with-building", action="store_true", help="count plants under construction too")
 
-    sub = command("population", _population, "Put your own population raster in place of ours.")
-    sub.add_argument("file", type=Path, help="GeoTIFF of people per cell, in any coordinate reference system")
+    sub = command("population", _population, "Put your own population raster in place of ours, or make ours anew.")
+    sub.add_argument(
+        "file", type=Path, nargs="?", help="GeoTIFF of people per cell, in any coordinate reference system"
+    )
 
     sub = command("import", _import, "Bring a file into a layer: shows what it would do; --apply does it.")
     sub.add_argument("layer", choices=sorted(ALL), metavar="LAYER", help="layer or table, as on the data page")
@@ -184,9 +186,17 @@ def _listen(host, port):
 
 
 def _population(arguments):
+    import numpy as np
+
     from layers import rasters
 
     services = _open(arguments)
+    if arguments.file is None:
+        surface = rasters.make_population(services.store, services.population)
+        print(
+            f"{float(np.nansum(surface.values)):,.0f} people of the wards were spread anew, on built-up land first where it is known."
+        )
+        return
     people, odd = rasters.take_population(services.store, arguments.file, services.population)
     for sentence in odd:
         print(f"Note: {sentence}")

@@ -149,6 +149,31 @@ def test_an_own_population_raster_takes_the_place_of_ours(capfdbinary, starter_s
         assert file.crs.to_epsg() == 9210 and file.tags()["source"] == "own.tif"
 
 
+def test_the_population_is_spread_anew_over_built_up_land(capfdbinary, filled):
+    import geopandas as gpd
+    import shapely
+
+    from layers.catalogue import ALL, check
+
+    run(capfdbinary, "ledger", "--data", filled.data_dir)
+    town = gpd.GeoDataFrame(
+        {
+            "code": ["B1"],
+            "name_vi": ["Đất ở"],
+            "source": ["s"],
+            "confidence": ["high"],
+            "geometry_quality": ["digitised"],
+        },
+        geometry=[shapely.box(106.67, 20.82, 106.69, 20.84)],
+        crs=4326,
+    )
+    filled.write(check(ALL["built_up"], town), source="test")
+    before = (filled.data_dir / "population.tif").read_bytes()
+    code, out, _ = run(capfdbinary, "population", "--data", filled.data_dir)
+    assert code == 0 and "4,664,124 people" in out
+    assert (filled.data_dir / "population.tif").read_bytes() != before
+
+
 @pytest.mark.parametrize("content", [b"", b"no raster at all", None])
 def test_a_raster_that_cannot_be_read_changes_nothing(capfdbinary, starter_store, tmp_path, content):
     folder = shutil.copytree(starter_store, tmp_path / "data")

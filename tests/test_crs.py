@@ -151,7 +151,7 @@ def spoiled():
     e3405, n3405 = written(3405)
     hd = OLD_HAI_DUONG
     all_rows = np.arange(len(LON))
-    # the ten of N1
+    # ten spoiled files
     yield case("wrong .prj: 9210 said, 9209 meant", *written(9209), SURE, "9209", declared=9210, declared_wrong=True)
     yield case("no .prj", x, y, SURE, "9210")
     yield case("X and Y swapped", y, x, SURE, "9210 swapped")
