@@ -140,10 +140,20 @@ def test_lists_maps_and_downloads_agree(client, page, choice):
     assert sorted(drawn) == sorted(f["properties"]["code"] for f in features if f["geometry"])
 
 
-def test_the_key_of_the_hotspot_map_counts_the_rows(client):
-    text = client.get("/hotspots?lang=en").get_data(as_text=True)
-    side = text[text.index('class="map-side"') : text.index('class="map-status"')]
-    assert sum(int(n) for n in re.findall(r'class="count">(\d+)<', side)) == len(re.findall(r"<tr data-code", text))
+@pytest.mark.parametrize("page", ["hotspots", "hotspots?medium=water", "facilities", "facilities?kind=port"])
+def test_the_key_of_a_map_counts_the_rows_of_its_table(client, page):
+    text = client.get(f"/{page}{'&' if '?' in page else '?'}lang=en").get_data(as_text=True)
+    side = text[text.index('class="map-side"') : text.index("data-map-status")]
+    counted = sum(int(n) for n in re.findall(r'class="count">(\d+)<', side))
+    assert counted == len(re.findall(r"<tr data-code", text)) > 0
+
+
+def test_the_key_of_the_coverage_map_counts_what_is_drawn(client):
+    text = client.get("/?lang=en").get_data(as_text=True)
+    for layer, spec in map_data(text)["layers"].items():
+        if spec["kind"] in ("symbols", "signs"):
+            label = re.search(rf'data-layer="{layer}"[^>]*>([^<]+)<', text).group(1)
+            assert label.strip().endswith(f"({len(spec['features'])})")
 
 
 def test_the_sentence_of_the_first_page_is_the_ledger(client, city):
