@@ -15,8 +15,8 @@ def broken(layer_name, rows):
     return [found for rule in _RULES.get(layer_name, ()) for found in rule(rows)]
 
 
-def lacking(layer_name, codes):
-    """Sentences about rows without which nothing can be computed, where a whole table lacks them."""
+def lost(layer_name, codes):
+    """Sentences about rows without which nothing can be computed; a table that has them may not lose them."""
     missing = [c for c in NORMS if c not in codes] if layer_name == "norms" else []
     return [f"norms: {', '.join(missing)} must be there; nothing can be computed without them."] if missing else []
 

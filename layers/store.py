@@ -325,10 +325,10 @@ class Store:
         self._add_version(con, layer, records, who, source, note)
 
     def _add_version(self, con, layer, records, who, source, note):
-        lacking = rules.lacking(layer.name, {r.get("code") for r in records})
-        if lacking:
-            raise StoreError(lacking)
         last = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name)) or 0
+        lost = rules.lost(layer.name, {r.get("code") for r in records})
+        if lost and last and not rules.lost(layer.name, set(self._archived(con, layer.name, last)["code"])):
+            raise StoreError(lost)
         con.execute(
             _versions.insert().values(
                 layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note, rows=len(records),

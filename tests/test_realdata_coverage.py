@@ -180,7 +180,7 @@ def served(imported, zones, wards, tmp_path_factory):
     middle = gpd.GeoSeries(gpd.points_from_xy([106.66, 106.69, 106.70], [20.85, 20.85, 20.84]), crs="EPSG:4326")
     circles = middle.to_crs(METRIC).buffer(2_500).to_crs("EPSG:4326")
     shapes = [*circles, zones.geometry[3], wards.set_index("code").geometry["11359"]]
-    frame = {"code": [f"SA{i}" for i in range(5)], "name_vi": "Vùng", "plant": ["P1", "P2", "P2", "P3", "P3"]}
+    frame = {"code": [f"SA{i}" for i in range(5)], "name_vi": "Vùng", "plant": ["WW03", "WW04", "WW04", "WW05", "WW05"]}
     areas = check(ALL["service_areas"], gpd.GeoDataFrame(frame | PROVENANCE, geometry=shapes, crs="EPSG:4326"))
     store.write(areas, source="real outlines and circles")
     path = tmp_path_factory.mktemp("surface") / "population.tif"
@@ -228,7 +228,7 @@ def test_overlays_have_no_negative_and_no_double_area(served):
 def test_links_serve_nobody_twice(served):
     units, areas, surface, (links, said) = served
     assert not links.duplicated(["unit", "destination"]).any() and (links["basis"] == "service area").all()
-    assert links["source"].notna().all() and set(links["destination"]) == {"P1", "P2", "P3"}
+    assert links["source"].notna().all() and set(links["destination"]) == {"WW03", "WW04", "WW05"}
     total = links.groupby("unit")["share_likely"].sum()
     assert (links["share_likely"] > 0).all() and total.max() <= 1 + 1e-9
     reach = areas[["plant", "geometry"]].dissolve("plant")
@@ -240,14 +240,14 @@ def test_links_serve_nobody_twice(served):
     one = kept[kept.index.get_level_values(0).isin(whole)]
     assert len(one) > 5
     assert (one - single.reindex(one.index)).abs().max() < 1e-9, "two areas of one plant counted twice"
-    assert kept["11359", "P3"] > 0.4
+    assert kept["11359", "WW05"] > 0.4
 
 
 def test_the_ledger_balances_with_links_from_service_areas(served):
     units, _, _, (links, _) = served
     states = pd.DataFrame(
         {
-            "plant": ["P1", "P2", "P3"],
+            "plant": ["WW03", "WW04", "WW05"],
             "state": "operating",
             "capacity_low": 9e3,
             "capacity_likely": 1e4,
