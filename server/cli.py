@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def main(argv=None):
     """Run one command; the exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        with ExitStack() as arguments.opened:
+            return arguments.run(arguments) or 0
     except (LayerError, CommandError) as e:
         print(f"cangxanh: {e}", file=sys.stderr)
         return 1
@@ -110,7 +112,9 @@ def _port(text):
 def _open(arguments):
     from server.services import open_city
 
-    return open_city(arguments.data, say=lambda line: print(line, file=sys.stderr, flush=True))
+    services = open_city(arguments.data, say=lambda line: print(line, file=sys.stderr, flush=True))
+    arguments.opened.callback(services.store.close)
+    return services
 
 
 # --- serve ---
@@ -144,10 +148,7 @@ def _serve(arguments):
     signal.signal(signal.SIGTERM, _stop)  # closes the store, so that its file is whole without -wal
     threading.Thread(target=services.warm, daemon=True).start()
     print(f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
-    try:
-        server.run()
-    finally:
-        services.store.close()
+    server.run()
 
 
 def _stop(*_):
