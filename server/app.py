@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "server" / "static"
 VENDOR = ROOT / "server" / "vendor"
 # Modules in server/views whose `bp` is added, in this order.
-VIEWS = ("pages", "coverage", "hotspots", "facilities", "data")
+VIEWS = (
+    *("pages", "coverage", "hotspots", "facilities", "data", "report", "subscribe", "ogc"),
+    *("account", "admin", "desk", "inbox", "casework"),
+)
 SUFFIXES = {".css", ".js", ".svg", ".png", ".woff2", ".ico", ".json", ".webmanifest", ".txt"}
 SQUEEZABLE = ("text/", "application/json", "application/geo+json", "application/javascript", "image/svg+xml",
               "application/xml", "application/manifest+json")  # fmt: skip
