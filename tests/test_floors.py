@@ -47,11 +47,9 @@ FLOORS = [
         "server.search",
         "server.workdays",
         "server.totp",
-        "server.files",
-        "server.photos",
         "server.cql2",
     },
-    {"server.remediation", "server.accounts", "server.nearby", "server.casebook"},
+    {"server.remediation", "server.accounts", "server.nearby", "server.casebook", "server.files", "server.photos"},
     {"server.security", "server.oidc", "server.publication", "server.reports", "server.notices"},
     {
         "server.words",
