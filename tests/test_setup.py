@@ -532,7 +532,8 @@ def test_top_level_names():
         for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
         if line.strip() and not line.startswith("#")
     ]
-    allowed = {"server", "geo", "layers", "templates", "tests", "requirements.txt", "README.md"}
+    allowed = {"server", "geo", "layers", "templates", "tests", "README.md"}
+    allowed |= {"requirements.txt", "requirements-parquet.txt"}
     allowed |= {"run.py", "pyproject.toml", ".ci", ".gitignore", ".git"}
     names = {path.name for path in ROOT.iterdir()}
     names = {name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored)}
