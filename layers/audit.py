@@ -102,7 +102,9 @@ def verify(con, noted=()):
             lost = f"row {expected}" if number == expected + 1 else f"rows {expected} to {number - 1}"
             problems.append(f"{lost} of the audit missing before row {number}.")
         if row["previous"] != previous:
-            problems.append(f"Row {number} does not follow the row before it: one of them was changed, removed or moved.")
+            problems.append(
+                f"Row {number} does not follow the row before it: one of them was changed, removed or moved."
+            )
         if _digest(row) != row["hash"]:
             problems.append(f"Row {number} ({row['at'][:19]}, {row['thing']}) was changed after it was written.")
         if noted.get(number, row["hash"]) != row["hash"]:

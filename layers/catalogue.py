@@ -43,7 +43,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer or table. geometry: Point, Polygon (also multi), Geometry (any), or None."""
+    """One layer or table. geometry: Point, Polygon (also multi), Geometry (any), or None.
+
+    gated: rows come in only through the publication gate of the register, never by import or by another program.
+    """
 
     name: str
     vi: str
@@ -52,6 +55,7 @@ class Layer:
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ("code",)
     public: bool = True
+    gated: bool = False
     by_name: dict = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -118,6 +122,33 @@ STAGE = _codes(
     ("rejected", "Không phải điểm nóng hoặc trùng", "Not a hotspot or a duplicate"),
     ("suspended", "Tạm dừng", "Suspended"),
 )
+EVENT = _codes(
+    ("registered", "vào sổ", "entered in the register"),
+    ("check", "bắt đầu xác minh", "check begun"),
+    ("confirm", "xác nhận", "confirmed"),
+    ("reject", "không phải điểm nóng hoặc trùng", "not a hotspot or a duplicate"),
+    ("reconsider", "xem xét lại", "reconsidered"),
+    ("contain", "khống chế", "contained"),
+    ("approve_plan", "duyệt phương án", "plan approved"),
+    ("start", "bắt đầu khắc phục", "clean-up begun"),
+    ("finish", "báo xong việc", "work reported done"),
+    ("fail", "chưa đạt, làm tiếp", "not passed, work goes on"),
+    ("close", "đóng, chuyển theo dõi", "closed, now watched"),
+    ("complete", "hoàn tất", "done"),
+    ("relapse", "tái phát", "relapse"),
+    ("suspend", "tạm dừng", "suspended"),
+    ("resume", "tiếp tục", "resumed"),
+    ("undo", "lùi một bước", "step taken back"),
+    ("merge", "gộp", "merged"),
+    ("split", "tách", "split"),
+    ("sampling", "kết quả quan trắc", "monitoring result"),
+    ("inspection", "kiểm tra", "inspection"),
+    ("decision", "quyết định", "decision"),
+    ("note", "thông tin", "information"),
+    ("correction", "đính chính", "correction"),
+    ("withdraw", "rút nội dung", "withdrawn"),
+)
+YES_NO = _codes(("yes", "có", "yes"), ("no", "không", "no"))
 ZONE_KIND = _codes(
     ("economic_zone", "khu kinh tế", "economic zone"),
     ("industrial_park", "khu công nghiệp", "industrial park"),
@@ -289,8 +320,19 @@ LAYERS = {
             *_both("stage_basis", "Căn cứ xếp giai đoạn", "Basis of the stage"),
             Field("severity_class", "text", "Mức", "Class",
                   allowed=_codes(("1", "mức 1", "class 1"), ("2", "mức 2", "class 2"), ("3", "mức 3", "class 3"))),
-            Field("past_event", "text", "Sự cố đã qua", "Past event",
-                  allowed=_codes(("yes", "có", "yes"), ("no", "không", "no"))),
+            Field("past_event", "text", "Sự cố đã qua", "Past event", allowed=YES_NO),
+            *_both("class_reason", "Lý do xếp mức", "Reason of the class"),
+            Field("facility", "text", "Cơ sở liên quan", "Facility concerned"),
+            *_both("receiving_water", "Nguồn tiếp nhận", "Receiving water"),
+            *_both("authority", "Cơ quan phụ trách", "Responsible office"),
+            Field("opened_on", "date", "Ngày vào sổ", "In the register since"),
+            Field("stage_since", "date", "Ở giai đoạn này từ", "In this stage since"),
+            Field("deadline", "date", "Hạn tiếp theo", "Next deadline"),
+            *_both("deadline_for", "Việc phải xong", "Due by then"),
+            Field("decision_no", "text", "Số quyết định", "Decision number"),
+            Field("watch_until", "date", "Theo dõi đến", "Watched until"),
+            Field("relapses", "integer", "Số lần tái phát", "Relapses"),
+            gated=True,
         ),
         _layer(
             "stations", "Điểm quan trắc", "Monitoring points", "Point",
@@ -311,6 +353,24 @@ LAYERS = {
 TABLES = {
     table.name: table
     for table in (
+        _table(
+            "hotspot_events", "Diễn biến của điểm nóng", "What happened to the hotspots", ("hotspot", "number"),
+            Field("hotspot", "text", "Điểm nóng", "Hotspot", required=True),
+            Field("number", "integer", "Số thứ tự", "Number", required=True),
+            Field("day", "date", "Ngày", "Day", required=True),
+            Field("action", "text", "Việc", "Action", required=True, allowed=EVENT),
+            Field("stage_from", "text", "Từ giai đoạn", "From stage", allowed=STAGE),
+            Field("stage", "text", "Sang giai đoạn", "To stage", allowed=STAGE),
+            *_both("text", "Nội dung", "Text"),
+            *_both("office", "Cơ quan", "Office"),
+            Field("decision_no", "text", "Số quyết định", "Decision number"),
+            Field("overridden", "text", "Bỏ qua điều kiện", "A condition was overridden", allowed=YES_NO),
+            Field("photos_before", "text", "Ảnh trước", "Photos before"),
+            Field("photos_after", "text", "Ảnh sau", "Photos after"),
+            Field("photos", "text", "Ảnh", "Photos"),
+            Field("published_on", "date", "Ngày công bố", "Published on", required=True),
+            gated=True,
+        ),
         _table(
             "plant_states", "Tình trạng trạm xử lý theo ngày", "Plant states by date", ("plant", "valid_from"),
             Field("plant", "text", "Trạm xử lý", "Plant", required=True),

@@ -13,11 +13,11 @@ import hashlib
 import json
 import logging
 import os
-import shutil
+import sqlite3
 import tempfile
 import threading
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -27,13 +27,14 @@ import pandas as pd
 import shapely
 import sqlalchemy as sa
 
-from layers import geopackage, rules
+from layers import audit, geopackage, migrations, rules
 from layers.catalogue import ALL, CheckedLayer, check
 from layers.errors import LayerError, StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
+_GATED = "{name} changes through the register only, where a second person approves what becomes public."
 log = logging.getLogger("cangxanh")
 _KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
 _TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": geopackage.Day()}
@@ -60,7 +61,8 @@ _archive = sa.Table(
     _metadata,
     sa.Column("layer", sa.Text, primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True),
-    sa.Column("rows", sa.LargeBinary, nullable=False),  # zlib of JSON: a list per row, in catalogue order
+    # zlib of JSON: {"fields": names, "rows": a list per row}; before schema 2 the rows alone, in catalogue order
+    sa.Column("rows", sa.LargeBinary, nullable=False),
 )
 
 
@@ -119,17 +121,53 @@ class Store:
                         f"{self.path} was written by a newer version of Cảng Xanh (schema {found}; this one knows "
                         f"{SCHEMA_VERSION}). Update the program."
                     )
-                return
-            geopackage.create(raw)
+                if found == SCHEMA_VERSION:
+                    return
+                self._keep_copy(con, f"schema-{found}")
+                migrations.run(con, found, SCHEMA_VERSION)
+            else:
+                geopackage.create(raw)
             _metadata.create_all(con)
+            audit.create(con)
             for layer in ALL.values():
                 kind = _KIND[layer.geometry] if layer.geometry else None
                 geopackage.register_layer(raw, layer.name, layer.name, f"{layer.vi} / {layer.en}", kind)
-            con.execute(_meta.insert().values(key="schema_version", value=str(SCHEMA_VERSION)))
+            if "cx_meta" not in tables:
+                con.execute(_meta.insert().values(key="schema_version", value=str(SCHEMA_VERSION)))
+
+    def _keep_copy(self, con, name):
+        """A copy of the file in backups/, made before something that cannot be taken back."""
+        folder = self.data_dir / "backups"
+        folder.mkdir(exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        with closing(
+            sqlite3.connect(self.path)
+        ) as reader:  # our own connection holds the write lock: another one reads
+            geopackage.copy_to(reader, folder / f"cangxanh-{name}-{stamp}.gpkg")
 
     @contextmanager
     def _writing(self):
         with self._engine.connect().execution_options(writes=True) as con, con.begin():
+            yield con
+
+    @contextmanager
+    def transaction(self):
+        """A connection that holds the write lock: what is done with it is kept whole, or not at all.
+
+        For the tables that other modules keep beside the layers. Raises StoreError when the disk refuses.
+        """
+        try:
+            with self._writing() as con:
+                yield con
+        except sa.exc.OperationalError as e:
+            raise StoreError(
+                f"Nothing was written: {e.orig}. Check the disk, or that no other program holds the file."
+            ) from e
+
+    @contextmanager
+    def reading(self):
+        """A connection that sees the file as it is at one moment."""
+        with self._engine.connect() as con, con.begin():
             yield con
 
     def close(self):
@@ -188,14 +226,20 @@ class Store:
             if self._newest(con)[name][1] == changed:
                 return  # another process was quicker
             try:
-                checked = check(ALL[name], self._read(con, name))
-                note = " ".join(checked.repairs) or None
-                self._add_version(con, checked.layer, _records(checked), "another program", "edit of the file", note)
+                self._adopt(con, name)
             except (LayerError, ValueError, TypeError, sa.exc.SQLAlchemyError, shapely.errors.ShapelyError) as e:
                 told = e.problems if isinstance(e, LayerError) else [f"{name} cannot be read any more ({e})."]
                 self._refused[name] = (changed, tuple(told))
                 log.warning("an edit of %s by another program is not used: %s", name, " ".join(told))
                 return
+
+    def _adopt(self, con, name):
+        """The rows as another program left them become a version; LayerError where they cannot."""
+        if ALL[name].gated:
+            raise LayerError(_GATED.format(name=name))
+        checked = check(ALL[name], self._read(con, name))
+        note = " ".join(checked.repairs) or None
+        self._add_version(con, checked.layer, _records(checked), "another program", "edit of the file", note)
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
@@ -224,9 +268,8 @@ class Store:
         if held and held[0] == version:
             return held[1]
         with self._engine.connect() as con, con.begin():
-            version, changed = self._newest(con).get(name, (0, None))
-            live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
-            frame = self._read(con, name) if live else self._archived(con, name, version)
+            version = self._newest(con).get(name, (0,))[0]
+            frame = self.current(con, name)
         with self._lock:
             self._snapshots[name] = (version, frame)
         return frame
@@ -241,7 +284,7 @@ class Store:
         packed = con.scalar(query)
         if packed is None:
             raise StoreError(f"Version {number} of {name} is not kept.")
-        return _frame(ALL[name], json.loads(zlib.decompress(packed)))
+        return _unpacked(ALL[name], json.loads(zlib.decompress(packed)))
 
     def within(self, name, west, south, east, north):
         """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached."""
@@ -277,25 +320,32 @@ class Store:
         whether anything was written. Raises StoreError when an appended key is there already or
         the disk refuses.
         """
-        try:
-            with self._writing() as con:
-                if once and con.scalar(sa.select(_meta.c.key).where(_meta.c.key == once)):
-                    return False
-                for checked in layers:
-                    self._write_one(con, checked, source, who, note, mode)
-                for key, value in (meta or {}).items():
-                    con.execute(_meta.delete().where(_meta.c.key == key))
-                    con.execute(_meta.insert().values(key=key, value=value))
-        except sa.exc.OperationalError as e:
-            raise StoreError(
-                f"Nothing was written: {e.orig}. Check the disk, or that no other program holds the file."
-            ) from e
+        with self.transaction() as con:
+            if once and con.scalar(sa.select(_meta.c.key).where(_meta.c.key == once)):
+                return False
+            self.write_in(con, layers, source=source, who=who, note=note, mode=mode)
+            for key, value in (meta or {}).items():
+                con.execute(_meta.delete().where(_meta.c.key == key))
+                con.execute(_meta.insert().values(key=key, value=value))
         return True
+
+    def write_in(self, con, layers, *, source, who="system", note=None, mode="replace"):
+        """As write_all, inside a transaction() that does other things too."""
+        for checked in layers:
+            self._write_one(con, checked, source, who, note, mode)
+
+    def current(self, con, name):
+        """As snapshot(), as a transaction() or reading() sees the layer."""
+        version, changed = self._newest(con).get(name, (0, None))
+        live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
+        return self._read(con, name) if live else self._archived(con, name, version)
 
     def _write_one(self, con, checked, source, who, note, mode):
         if not isinstance(checked, CheckedLayer):
             raise TypeError("only what layers.catalogue.check has passed is written")
         layer, table = checked.layer, _tables[checked.layer.name]
+        if mode != "replace":
+            self._settle_edit(con, layer)
         if mode == "replace":
             con.execute(table.delete())
         elif mode == "upsert":
@@ -324,18 +374,42 @@ class Store:
             records = _records(CheckedLayer(layer, self._read(con, layer.name)))
         self._add_version(con, layer, records, who, source, note)
 
+    def _settle_edit(self, con, layer):
+        """An edit by another program becomes a version before ours, or does not come in with our rows."""
+        version, changed = self._newest(con).get(layer.name, (0, None))
+        if version == 0 or geopackage.changes(con.connection.driver_connection).get(layer.name) == changed:
+            return
+        if not layer.gated:
+            try:
+                return self._adopt(con, layer.name)
+            except LayerError as e:
+                raise StoreError(
+                    f"{layer.name} was edited by another program in a way that is not used; mend that edit, or put "
+                    f"the last version back, before writing to the layer. {e.problems[0]}"
+                ) from e
+        good = check(layer, self._archived(con, layer.name, version), repair=False)
+        con.execute(_tables[layer.name].delete())
+        if records := _records(good):
+            con.execute(_tables[layer.name].insert(), records)
+
     def _add_version(self, con, layer, records, who, source, note):
         last = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name)) or 0
         lost = rules.lost(layer.name, {r.get("code") for r in records})
         if lost and last and not rules.lost(layer.name, set(self._archived(con, layer.name, last)["code"])):
             raise StoreError(lost)
+        digest = _hash(records)
         con.execute(
             _versions.insert().values(
                 layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note, rows=len(records),
-                sha256=_hash(records), changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
+                sha256=digest, changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
             )
         )  # fmt: skip
-        packed = zlib.compress(json.dumps([_packed(r) for r in records], ensure_ascii=False).encode(), 6)
+        audit.append(
+            con, at=datetime.now(UTC), who=who, action="version", thing=f"layer:{layer.name}",
+            new={"version": last + 1, "rows": len(records), "sha256": digest, "source": source, "note": note},
+        )  # fmt: skip
+        body = {"fields": list(records[0]) if records else [], "rows": [_packed(r) for r in records]}
+        packed = zlib.compress(json.dumps(body, ensure_ascii=False).encode(), 6)
         con.execute(_archive.insert().values(layer=layer.name, version=last + 1, rows=packed))
         long_ago = (datetime.now(UTC) - KEPT_FOR).isoformat(timespec="milliseconds")
         old = sa.select(_versions.c.version).where(_versions.c.layer == layer.name, _versions.c.at < long_ago)
@@ -346,7 +420,9 @@ class Store:
         )
 
     def restore(self, name, number, *, who="system"):
-        """Put an earlier version of a layer back, as a new version."""
+        """Put an earlier version of a layer back, as a new version; StoreError for a layer behind the gate."""
+        if ALL[name].gated:
+            raise StoreError(_GATED.format(name=name))
         frame = self.version(name, number)
         checked = check(ALL[name], frame, repair=False)
         self.write(checked, source=f"version {number}", who=who, note=f"version {number} put back")
@@ -364,10 +440,6 @@ class Store:
         with self._engine.connect() as con:
             geopackage.copy_to(con.connection.driver_connection, fresh)
         os.replace(fresh, path)
-
-    def free_bytes(self):
-        """Free space on the disk of the data folder, bytes."""
-        return shutil.disk_usage(self.data_dir).free
 
 
 def _keys(checked):
@@ -417,6 +489,15 @@ def _packed(record):
             value = value.isoformat()
         out.append(value)
     return out
+
+
+def _unpacked(layer, body):
+    """The frame of an archived version; fields that the layer got later are blank, lost ones are left out."""
+    wanted = [f.name for f in layer.fields] + ([geopackage.GEOMETRY_COLUMN] if layer.geometry else [])
+    if isinstance(body, list):
+        return _frame(layer, body)
+    at = {name: i for i, name in enumerate(body["fields"])}
+    return _frame(layer, [[row[at[n]] if n in at else None for n in wanted] for row in body["rows"]])
 
 
 def _frame(layer, rows):

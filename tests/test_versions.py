@@ -17,9 +17,9 @@ from server.figures import Figures
 DAY = date(2026, 11, 22)
 APPEND = """
 import pyogrio, shapely
-rows = pyogrio.read_dataframe(args[0], layer="hotspots")
-row = rows.iloc[[0]].assign(code="HS90", name_vi="Điểm nóng mới").set_geometry([shapely.Point(106.7, 20.85)], crs=4326)
-pyogrio.write_dataframe(row, args[0], layer="hotspots", append=True)
+rows = pyogrio.read_dataframe(args[0], layer="waste_sites")
+row = rows.iloc[[0]].assign(code="WS90", name_vi="Bãi mới").set_geometry([shapely.Point(106.7, 20.85)], crs=4326)
+pyogrio.write_dataframe(row, args[0], layer="waste_sites", append=True)
 say(len(rows))
 """
 
@@ -73,16 +73,16 @@ def test_old_versions_are_let_go_after_thirty_days(filled, monkeypatch):
 
 
 def test_rows_that_gdal_appends_become_a_version(filled, ask):
-    assert len(filled.snapshot("hotspots")) == 29
+    assert len(filled.snapshot("waste_sites")) == 13
     before = filled.stamp()
-    assert ask(APPEND, filled.path) == 29
-    rows = filled.snapshot("hotspots")
-    assert len(rows) == 30 and rows["code"].iloc[-1] == "HS90" and filled.stamp() != before
-    newest = filled.history("hotspots")[0]
-    assert (newest["who"], newest["rows"], newest["version"]) == ("another program", 30, 2)
+    assert ask(APPEND, filled.path) == 13
+    rows = filled.snapshot("waste_sites")
+    assert len(rows) == 14 and rows["code"].iloc[-1] == "WS90" and filled.stamp() != before
+    newest = filled.history("waste_sites")[0]
+    assert (newest["who"], newest["rows"], newest["version"]) == ("another program", 14, 2)
     assert filled.refused() == {}
-    filled.restore("hotspots", 1)
-    assert len(filled.snapshot("hotspots")) == 29
+    filled.restore("waste_sites", 1)
+    assert len(filled.snapshot("waste_sites")) == 13
 
 
 def test_a_plant_that_is_stopped_in_another_program_lowers_the_coverage(filled):

@@ -1,0 +1,44 @@
+"""Bringing an older store to the present schema: one step per version, all in one transaction.
+
+A step is written in plain SQL as of its own time and never looks at the catalogue, which goes on
+changing. The caller has made a copy of the file before.
+"""
+
+import json
+import zlib
+
+_HOTSPOT_FIELDS_1 = (
+    *("code", "name_vi", "name_en", "media", "medium_vi", "medium_en", "pollutants_vi", "pollutants_en"),
+    *("report_year", "measured_values_vi", "measured_values_en", "responsible_unit_vi", "responsible_unit_en"),
+    *("cause_vi", "cause_en", "remediation_vi", "remediation_en", "remediation_known", "stage", "stage_basis_vi"),
+    *("stage_basis_en", "severity_class", "past_event", "geometry_quality", "coord_accuracy_m", "coord_source"),
+    *("district_old", "valid_from", "valid_to", "source", "source_date", "confidence", "note_vi", "note_en", "geom"),
+)
+_HOTSPOT_COLUMNS_2 = {
+    "class_reason_vi": "TEXT", "class_reason_en": "TEXT", "facility": "TEXT", "receiving_water_vi": "TEXT",
+    "receiving_water_en": "TEXT", "authority_vi": "TEXT", "authority_en": "TEXT", "opened_on": "DATE",
+    "stage_since": "DATE", "deadline": "DATE", "deadline_for_vi": "TEXT", "deadline_for_en": "TEXT",
+    "decision_no": "TEXT", "watch_until": "DATE", "relapses": "INTEGER",
+}  # fmt: skip
+
+
+def run(con, found, wanted):
+    """Take a store from schema `found` to `wanted`. con: a SQLAlchemy connection that holds the write lock."""
+    for number in range(found, wanted):
+        _STEPS[number](con)
+    con.exec_driver_sql("UPDATE cx_meta SET value=? WHERE key='schema_version'", (str(wanted),))
+
+
+def _to_2(con):
+    """The register: hotspots get public fields, archived rows say which fields they hold."""
+    for name, kind in _HOTSPOT_COLUMNS_2.items():
+        con.exec_driver_sql(f'ALTER TABLE hotspots ADD COLUMN "{name}" {kind}')
+    archived = con.exec_driver_sql("SELECT version, rows FROM cx_archive WHERE layer='hotspots'").all()
+    for version, packed in archived:
+        rows = json.loads(zlib.decompress(packed))
+        body = {"fields": list(_HOTSPOT_FIELDS_1), "rows": rows}
+        packed = zlib.compress(json.dumps(body, ensure_ascii=False).encode(), 6)
+        con.exec_driver_sql("UPDATE cx_archive SET rows=? WHERE layer='hotspots' AND version=?", (packed, version))
+
+
+_STEPS = {1: _to_2}

@@ -1,0 +1,169 @@
+"""A store of an earlier version is brought to the present one; a copy of it stays."""
+
+import gzip
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from layers import audit, migrations
+from layers import store as store_module
+from layers.catalogue import ALL, check
+from layers.errors import StoreError
+from layers.store import FILE_NAME, SCHEMA_VERSION, Store
+
+OLD = Path(__file__).parent / "data" / "store-schema-1.gpkg.gz"
+
+
+@pytest.fixture
+def old(tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / FILE_NAME).write_bytes(gzip.decompress(OLD.read_bytes()))
+    return folder
+
+
+def columns(path, table):
+    with closing(sqlite3.connect(path)) as con:
+        return {r[1] for r in con.execute(f"PRAGMA table_info({table})")}
+
+
+def test_a_store_of_schema_1_opens_with_its_rows(old):
+    before = columns(old / FILE_NAME, "hotspots")
+    store = Store(old)
+    try:
+        hotspots = store.snapshot("hotspots")
+        assert hotspots["code"].tolist() == ["HS01", "HS02"]
+        assert hotspots["name_vi"].iloc[0] == "Bãi thải Gyps DAP Đình Vũ"
+        assert hotspots["relapses"].isna().all() and hotspots["deadline"].isna().all()
+        assert len(store.snapshot("hotspot_events")) == 0
+        assert len(store.snapshot("admin_units")) == 3
+        for name, layer in ALL.items():
+            assert {f.name for f in layer.fields} <= columns(store.path, name), name
+    finally:
+        store.close()
+    assert "relapses" not in before
+
+
+def test_an_archived_version_of_schema_1_can_still_be_read(old):
+    store = Store(old)
+    try:
+        first = store.version("hotspots", 1)
+        assert first["code"].tolist() == ["HS01", "HS02", "HS03"]
+        assert first["source"].notna().all() and first.geometry.notna().all() and first["deadline"].isna().all()
+        store.restore("plant_states", 1)
+    finally:
+        store.close()
+
+
+def test_a_layer_behind_the_gate_is_not_put_back_past_it(old):
+    store = Store(old)
+    try:
+        with pytest.raises(StoreError, match="register"):
+            store.restore("hotspots", 1)
+    finally:
+        store.close()
+
+
+def test_the_old_file_is_kept_as_it_was(old):
+    Store(old).close()
+    (copy,) = (old / "backups").glob("cangxanh-schema-1-*.gpkg")
+    assert "relapses" not in columns(copy, "hotspots")
+    with closing(sqlite3.connect(copy)) as con:
+        assert con.execute("SELECT value FROM cx_meta WHERE key='schema_version'").fetchone() == ("1",)
+        assert con.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_migration_that_fails_leaves_the_old_file(old, monkeypatch):
+    def breaks(con):
+        con.exec_driver_sql("ALTER TABLE hotspots ADD COLUMN half TEXT")
+        raise StoreError("power cut")
+
+    monkeypatch.setitem(migrations._STEPS, 1, breaks)
+    with pytest.raises(StoreError, match="power cut"):
+        Store(old)
+    assert "half" not in columns(old / FILE_NAME, "hotspots")
+    monkeypatch.undo()
+    store = Store(old)
+    assert store.snapshot("hotspots")["code"].tolist() == ["HS01", "HS02"]
+    store.close()
+
+
+def test_there_is_a_step_from_every_earlier_schema():
+    assert sorted(migrations._STEPS) == list(range(1, SCHEMA_VERSION))
+
+
+def test_a_second_start_migrates_no_more(old):
+    Store(old).close()
+    Store(old).close()
+    assert len(list((old / "backups").iterdir())) == 1
+
+
+def test_versions_leave_rows_in_the_audit(filled):
+    with filled.reading() as con:
+        written = list(audit.rows(con, thing="layer:*"))
+        assert audit.verify(con) == []
+    assert {r["thing"] for r in written} == {f"layer:{v['layer']}" for v in filled.history()}
+    newest = filled.history("hotspots")[0]
+    row = next(r for r in written if r["thing"] == "layer:hotspots")
+    assert row["new"]["sha256"] == newest["sha256"] and row["new"]["rows"] == newest["rows"]
+
+
+def test_a_transaction_that_fails_leaves_no_row(filled):
+    with filled.reading() as con:
+        before = audit.head(con)
+    with pytest.raises(RuntimeError), filled.transaction() as con:
+        rows = filled.current(con, "hotspots").head(1)
+        filled.write_in(con, [check(ALL["hotspots"], rows, repair=False)], source="x", mode="upsert")
+        assert audit.head(con).number == before.number + 1
+        raise RuntimeError("stop")
+    with filled.reading() as con:
+        assert audit.head(con) == before
+
+
+def edited(store, statement):
+    with closing(sqlite3.connect(store.path)) as con, con:
+        store_module.geopackage.register_functions(con)
+        con.execute(statement)
+        con.execute("UPDATE gpkg_contents SET last_change='2027-01-01T00:00:00.000Z' WHERE table_name='hotspots'")
+
+
+def test_another_program_cannot_publish(filled):
+    stage = filled.snapshot("hotspots").set_index("code").at["HS01", "stage"]
+    edited(filled, "UPDATE hotspots SET stage='done' WHERE code='HS01'")
+    assert filled.snapshot("hotspots").set_index("code").at["HS01", "stage"] == stage
+    assert "register" in filled.refused()["hotspots"][0]
+
+
+def test_what_another_program_wrote_does_not_come_in_with_the_next_publication(filled):
+    stage = filled.snapshot("hotspots").set_index("code").at["HS01", "stage"]
+    edited(filled, "UPDATE hotspots SET stage='done' WHERE code='HS01'")
+    row = filled.snapshot("hotspots").query("code == 'HS02'").assign(name_en="New name")
+    filled.write(check(ALL["hotspots"], row, repair=False), source="register", mode="upsert")
+    now = filled.snapshot("hotspots").set_index("code")
+    assert now.at["HS02", "name_en"] == "New name"
+    assert now.at["HS01", "stage"] == stage
+    with closing(sqlite3.connect(filled.path)) as con:
+        assert con.execute("SELECT stage FROM hotspots WHERE code='HS01'").fetchone() == (stage,)
+    assert filled.refused() == {}
+
+
+def test_an_unused_edit_of_an_open_layer_stops_a_partial_write(filled):
+    with closing(sqlite3.connect(filled.path)) as con, con:
+        store_module.geopackage.register_functions(con)
+        con.execute("UPDATE waste_sites SET kind='nonsense'")
+        con.execute("UPDATE gpkg_contents SET last_change='2027-01-01T00:00:00.000Z' WHERE table_name='waste_sites'")
+    row = filled.snapshot("waste_sites").head(1)
+    with pytest.raises(StoreError, match="edited by another program"):
+        filled.write(check(ALL["waste_sites"], row, repair=False), source="file", mode="upsert")
+
+
+def test_the_disk_that_refuses_is_told_in_a_sentence(filled):
+    with pytest.raises(StoreError, match="Nothing was written"), filled.transaction() as con:
+        con.execute(sa.text("PRAGMA query_only=ON"))
+        try:
+            con.execute(sa.text("UPDATE cx_meta SET value=value"))
+        finally:
+            con.execute(sa.text("PRAGMA query_only=OFF"))
