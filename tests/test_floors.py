@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Lowest first. A file imports from sets above its own line only, never from its own set.
 FLOORS = [
-    {"geo.systems", "geo.coordinates", "geo.distances"},
+    {"geo.systems", "geo.coordinates", "geo.distances", "geo.units"},
     {
         "geo.crs",
         "geo.encoding",
@@ -47,6 +47,8 @@ FLOORS = [
         "server.search",
         "server.workdays",
         "server.totp",
+        "server.passwords",
+        "server.vault",
         "server.cql2",
     },
     {"server.remediation", "server.accounts", "server.nearby", "server.casebook", "server.files", "server.photos"},
