@@ -1,19 +1,74 @@
-"""Who may see a view, and the headers that every answer carries."""
+"""Who may use a view, what every form must carry, and the headers that every answer carries.
 
+A view is refused unless it is marked: `@public` for everybody, `@allowed("inspector", ...)` for the
+people of these roles. Every request that may change something (POST, PUT, PATCH, DELETE) carries the
+text of csrf_token(), in the form field `csrf` or the header X-CSRF, whoever sends it.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
 import secrets
+from urllib.parse import quote, urlsplit
 
-from flask import abort, current_app, g, request
+from flask import abort, current_app, g, redirect, request
+from markupsafe import Markup
+from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
+
+from server import accounts
+from server.i18n import gettext as _
+
+ROLES = accounts.ROLES
+STAFF = ROLES
+SESSION_COOKIE, FORM_COOKIE = "cx_session", "cx_form"
+FORM_COOKIE_S = 7 * 24 * 3600
+UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
+SIGN_IN = "/sign-in"
+OWN_PASSWORD = "/account/password"  # the only staff page before a one-time password was replaced
 
 
 def public(view):
-    """Mark a view as open to everybody. Without this mark a view is refused."""
+    """Mark a view as open to everybody. Without a mark a view is refused."""
     view.is_public = True
     return view
 
 
-def is_public(app, endpoint):
+def allowed(*roles):
+    """Mark a view as open to people of these roles; others are asked to sign in, or refused."""
+    if not roles or set(roles) - set(ROLES):
+        raise ValueError(f"roles are {', '.join(ROLES)}")
+
+    def mark(view):
+        view.allowed_roles = frozenset(roles)
+        return view
+
+    return mark
+
+
+def takes_up_to(size):
+    """Mark a view that takes larger requests than the others, bytes (photos, files)."""
+
+    def mark(view):
+        view.max_bytes = size
+        return view
+
+    return mark
+
+
+def _mark(app, endpoint, name):
     view = app.view_functions.get(endpoint)
-    return bool(getattr(view, "is_public", False) or getattr(getattr(view, "view_class", None), "is_public", False))
+    return getattr(view, name, None) or getattr(getattr(view, "view_class", None), name, None)
+
+
+def is_public(app, endpoint):
+    return bool(_mark(app, endpoint, "is_public"))
+
+
+def roles_of(app, endpoint):
+    """The roles that may use a view; empty where it is public or carries no mark."""
+    return _mark(app, endpoint, "allowed_roles") or frozenset()
 
 
 def routes(app):
@@ -27,6 +82,130 @@ def routes(app):
         )
         for rule in app.url_map.iter_rules()
     )
+
+
+# --- the person of this request -------------------------------------------------------------------
+
+
+def _accounts():
+    return getattr(current_app.extensions.get("cangxanh"), "accounts", None)
+
+
+def session():
+    """The accounts.Session of this request, or None."""
+    if "session" not in g:
+        token, kept = request.cookies.get(SESSION_COOKIE), _accounts()
+        g.session = kept.session(token) if token and kept else None
+    return g.session
+
+
+def user():
+    """The accounts.User who is signed in, or None."""
+    return session().user if session() else None
+
+
+def give_session(response, token):
+    """The response with the session's cookie; it ends with the browser, and in the store before that."""
+    response.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response
+
+
+def drop_session(response):
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response
+
+
+_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*\Z")  # printable ASCII without the backslash
+
+
+def safe_next(address, default="/desk"):
+    """The address if it is a path on this site, else the default.
+
+    Browsers read \\ as / and skip tabs and line ends, so anything but plain printable ASCII is refused.
+    """
+    if not isinstance(address, str) or len(address) > 2000 or not _PATH.match(address):
+        return default
+    parts = urlsplit(address)
+    if parts.scheme or parts.netloc or parts.path in (SIGN_IN, "/sign-out") or parts.path.startswith(SIGN_IN + "/"):
+        return default
+    return address
+
+
+def _ask_to_sign_in():
+    if request.headers.get("X-CSRF") or request.accept_mimetypes.best == "application/json":
+        error = Unauthorized()
+        error.sentence = _("You are not signed in any more. Open the page again to sign in; nothing was changed.")
+        raise error
+    if request.method in UNSAFE:
+        came = urlsplit(request.referrer or "")
+        back = came.path + (f"?{came.query}" if came.query else "") if came.netloc == request.host else ""
+    else:
+        back = quote(request.path) + (f"?{request.query_string.decode('latin1')}" if request.query_string else "")
+    back = safe_next(back, "")
+    return redirect(SIGN_IN + (f"?next={quote(back, safe='/')}" if back else ""), 303)
+
+
+def _refuse_role():
+    error = Forbidden()
+    error.sentence = _("Your account does not include this page. If you need it, ask an administrator.")
+    raise error
+
+
+# --- forms cannot be sent by other sites ----------------------------------------------------------
+
+
+def _mac(cookie, salt):
+    """Bound to the session too, so that a planted cookie is of no use against somebody signed in."""
+    bound = request.cookies[SESSION_COOKIE] if user() else ""
+    text = "\0".join(("form", cookie, bound, salt)).encode()
+    made = hmac.new(current_app.config["SECRET_KEY"].encode(), text, hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def csrf_token():
+    """What a form or script sends back. Each is different, so that compression cannot give it away."""
+    if "form_cookie" not in g:
+        held = request.cookies.get(FORM_COOKIE, "")
+        g.form_cookie = held if re.fullmatch(r"[\w-]{32}", held) else secrets.token_urlsafe(24)
+    salt = secrets.token_urlsafe(12)
+    return f"{salt}.{_mac(g.form_cookie, salt)}"
+
+
+def csrf_field():
+    """The hidden field that every form with method="post" contains."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(csrf_token())
+
+
+def page_sends():
+    """Whether this page can send something: its head then carries the token for scripts.
+
+    Pages that only show set no cookie.
+    """
+    if user():
+        return True
+    kept = current_app.extensions.setdefault("cangxanh-sending", set())
+    if not kept:
+        kept |= {r.endpoint.rpartition(".")[0] for r in current_app.url_map.iter_rules() if r.methods & UNSAFE}
+    return bool(request.blueprint) and request.blueprint in kept
+
+
+def _check_csrf():
+    sent = request.headers.get("X-CSRF")
+    if sent is None and request.mimetype in FORMS:
+        sent = request.form.get("csrf")
+    salt, _dot, mac = (sent or "").partition(".")
+    cookie = request.cookies.get(FORM_COOKIE, "")
+    good = bool(cookie and salt) and hmac.compare_digest(mac.encode(), _mac(cookie, salt).encode())
+    if not good or request.headers.get("Sec-Fetch-Site") == "cross-site":
+        error = BadRequest()
+        error.sentence = _(
+            "This form was open for too long, or it came from another site. Nothing was changed. "
+            "Open the page again and send it once more."
+        )
+        raise error
+
+
+# --- headers --------------------------------------------------------------------------------------
 
 
 def nonce():
@@ -64,16 +243,41 @@ PERMISSIONS = ", ".join(name if "=" in name else f"{name}=()" for name in _OFF)
 
 def install(app):
     settings = app.config["CANGXANH"]
-
-    @app.before_request
-    def closed_by_default():
-        if request.routing_exception is None and not is_public(current_app, request.endpoint):
-            abort(403)
+    kept = getattr(app.extensions.get("cangxanh"), "accounts", None)
+    if kept and not settings.secret:
+        app.config["SECRET_KEY"] = kept.secret()  # forms that are open stay good when the server starts anew
 
     @app.before_request
     def bounded():
-        if (request.content_length or 0) > app.config["MAX_CONTENT_LENGTH"]:
+        limit = _mark(app, request.endpoint, "max_bytes") or app.config["MAX_CONTENT_LENGTH"]
+        request.max_content_length = limit
+        if (request.content_length or 0) > limit:
             abort(413)
+
+    @app.before_request
+    def closed_by_default():
+        if request.routing_exception is not None:
+            return None
+        roles = roles_of(app, request.endpoint)
+        if not roles and not is_public(app, request.endpoint):
+            abort(403)
+        if roles:
+            me = user()
+            if me is None:
+                return _ask_to_sign_in()
+            if me.role not in roles:
+                _refuse_role()
+            if me.must_change and request.path != OWN_PASSWORD:
+                return redirect(OWN_PASSWORD, 303)
+        if request.method in UNSAFE:
+            _check_csrf()
+        return None
+
+    @app.context_processor
+    def person():
+        return {"me": user(), "page_sends": page_sends}
+
+    app.jinja_env.globals.update(csrf_field=csrf_field, csrf_token=csrf_token)
 
     @app.after_request
     def headers(response):
@@ -88,4 +292,12 @@ def install(app):
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers.pop("Server", None)
+        if "form_cookie" in g:
+            response.set_cookie(
+                FORM_COOKIE, g.form_cookie, max_age=FORM_COOKIE_S, httponly=True, samesite="Lax",
+                secure=request.is_secure,
+            )  # fmt: skip
+        closed = bool(roles_of(app, request.endpoint)) if request.endpoint else False
+        if closed or (g.get("session") and response.mimetype == "text/html"):
+            response.headers["Cache-Control"] = "no-store"
         return response

@@ -1,5 +1,6 @@
 """The words for every coded value that pages and maps show, in one place, for translation."""
 
+from server.accounts import ROLE_WORDS
 from server.i18n import N_, gettext
 
 # part of the ledger: (short name, what it means)
@@ -55,6 +56,7 @@ STAGES = {
 
 FAMILIES = {
     "stage": STAGES,
+    "role": ROLE_WORDS,
     "part": {code: names[0] for code, names in PARTS.items()},
     "part_meaning": {code: names[1] for code, names in PARTS.items()},
     "kind": {

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import people
 import pytest
 from flask import Blueprint, abort, render_template_string
 
@@ -214,8 +215,9 @@ def test_a_crash_tells_an_incident_and_nothing_else(client, caplog):
 def test_wrong_method_and_too_large(client):
     wrong = client.delete("/stop/400")
     assert wrong.status_code == 405 and "GET" in wrong.headers["Allow"]
-    assert client.post("/read", data=b"x" * 100).text == "100"
-    assert client.post("/read", data=b"x" * 5000).status_code == 413
+    sent = {"X-CSRF": people.token(client)}
+    assert client.post("/read", data=b"x" * 100, headers=sent).text == "100"
+    assert client.post("/read", data=b"x" * 5000, headers=sent).status_code == 413
 
 
 def test_stylesheets_name_no_other_host():
