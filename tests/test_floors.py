@@ -51,6 +51,8 @@ FLOORS = [
         "server.vault",
         "server.cql2",
     },
+    {"server.situation"},
+    {"server.proofs", "server.stepforms", "server.clocks"},
     {"server.remediation", "server.accounts", "server.nearby", "server.casebook", "server.files", "server.photos"},
     {"server.security", "server.oidc", "server.publication", "server.reports", "server.notices"},
     {
