@@ -1,7 +1,7 @@
 """The words for every coded value that pages and maps show, in one place, for translation."""
 
-from server.accounts import ROLE_WORDS
 from server.i18n import N_, gettext
+from server.people import ROLE_WORDS
 
 # part of the ledger: (short name, what it means)
 PARTS = {
