@@ -103,12 +103,13 @@ def _by_date(name, start, due, now):
     if due is None:
         return _none(name)
     allowed = due - start if start and start < due else timedelta(days=Rules.plan_days)
-    return _clock(name, due, (due - now.date()).days, now.date() > due + 2 * allowed)
+    return _clock(name, due, (due - now.date()).days, now.date() - due > 2 * allowed)
 
 
 def _plan(s, rules, now, calendar):
-    due = s.plan_due or (s.in_stage_since and s.in_stage_since + timedelta(days=rules.plan_days))
-    return _by_date("plan", due and due - timedelta(days=rules.plan_days), due, now)
+    allowed = timedelta(days=rules.plan_days)
+    due = s.plan_due or (s.in_stage_since and s.in_stage_since + allowed)
+    return _by_date("plan", due and due - allowed, due, now)
 
 
 def _deadline(s, rules, now, calendar):

@@ -60,9 +60,13 @@ def photo(ask):
 
 @need(N_("evidence of the start: the notice or a photo"))
 def start_evidence(ask):
-    if _there(ask, "start_notice", "photo", since=ask.situation.decision_on):
+    since = ask.situation.decision_on
+    if _there(ask, "start_notice", "photo", since=since):
         return []
-    return [Missing("start_evidence_missing", N_("evidence of the start, dated after the decision: missing"))]
+    if since is None:
+        return [Missing("start_evidence_missing", N_("evidence of the start: missing"))]
+    words = N_("evidence of the start, of %(since)s or later: missing")
+    return [Missing("start_evidence_missing", words, {"since": since})]
 
 
 @need(N_("a statement that the work is done"))
@@ -95,23 +99,27 @@ def new_evidence(ask):
 
 
 def occasions(ask):
-    """[(day, compliant, ids of users who answer for it)] since the work was done, oldest first.
+    """[(day, compliant, ids of users who answer for it)] since the work was done up to today, oldest first.
 
     Samplings of one day are one occasion, as good as its worst result; None where any of them is not judged. A
     sampling that no limit judges counts as compliant when a numbered decision names it.
     """
     s = ask.situation
-    since = s.work_done_on or s.in_stage_since
+    since = _verified_since(s)
     decisions = [e for e in _there(ask, "limit_decision") if e.number.strip()]
     days = {}
     for sampling in s.samplings:
-        if since is None or not since <= sampling.taken_on <= s.today:
+        if sampling.voided_by or since is None or not since <= sampling.taken_on <= s.today:
             continue
         accepted = [e.by for e in decisions if sampling.id in e.samplings and sampling.compliant is None]
         verdict = True if accepted else sampling.compliant
         days.setdefault(sampling.taken_on, []).append((verdict, {sampling.entered_by, *accepted}))
     return [(day, _worst([v for v, _who in found]), set().union(*(who for _v, who in found)))
             for day, found in sorted(days.items())]  # fmt: skip
+
+
+def _verified_since(situation):
+    return situation.work_done_on or situation.in_stage_since
 
 
 def _worst(verdicts):
@@ -161,7 +169,7 @@ def _samplings_lacking(run, samples, days, span):
         return Missing("samplings_missing", words, values)
     values["from"] = max(run[0][0] + timedelta(days=days), run[-1][0] + timedelta(days=1))
     if len(run) < samples:
-        words = N_("%(have)s of %(need)s compliant samplings; number %(need)s may be taken from %(from)s on")
+        words = N_("%(have)s of %(need)s compliant samplings; the last of them may be taken from %(from)s on")
         return Missing("samplings_missing", words, values)
     words = N_("%(have)s compliant samplings span %(span)s of %(days)s days; one more may be taken from %(from)s on")
     return Missing("span_too_short", words, values)
@@ -223,9 +231,13 @@ def photo_pair(ask):
       kind="identity")  # fmt: skip
 def other_approver(ask):
     out = []
-    since = ask.situation.work_done_on or ask.situation.in_stage_since
-    reports = {e.by for e in _there(ask, "lab_report") if not (e.dated and since) or e.dated >= since}
-    if ask.actor.id in set().union(reports, *(who for _day, _verdict, who in counted(ask))):
+    since = _verified_since(ask.situation)
+    involved = {e.by for e in _there(ask, "lab_report") if not (e.dated and since) or e.dated >= since}
+    involved = involved.union(*(who for _day, _verdict, who in counted(ask)))
+    for sampling in ask.situation.samplings:
+        if sampling.voided_by and (since is None or sampling.taken_on >= since):
+            involved |= {sampling.entered_by, sampling.voided_by}
+    if ask.actor.id in involved:
         words = N_("an approver is needed who entered or uploaded none of the counted results")
         out.append(Missing("approver_entered_results", words, kind="identity"))
     if _is_pair(*_photos(ask)) and not _is_pair(*_photos(ask, others_only=True)):
@@ -245,13 +257,14 @@ def contained_or_reason(ask):
     return [Missing("no_containment_missing", words, kind="field", field="no_containment")]
 
 
-@need(N_("a deadline after the decision and not in the past"), kind="field")
+@need(N_("a decision that is not dated in the future, a day for what is to come that is not past"), kind="field")
 def order_of_days(ask):
-    out, on, deadline = [], ask.fields.get("decision_on"), ask.fields.get("deadline")
-    if on and on > ask.situation.today:
+    out, on, today = [], ask.fields.get("decision_on"), ask.situation.today
+    if on and on > today:
         out.append(_field("decision_on", "decision_in_future", N_("the decision lies in the future")))
-    if deadline and (deadline < ask.situation.today or (on and deadline <= on)):
-        out.append(_field("deadline", "deadline_too_early", N_("the deadline must lie after the decision and today")))
+    for name in ("plan_due", "deadline"):
+        if ask.fields.get(name, today) < today:
+            out.append(_field(name, f"{name}_past", N_("this day has passed")))
     return out
 
 
@@ -259,13 +272,14 @@ def _field(name, code, words, values=None):
     return Missing(code, words, values or {}, kind="field", field=name)
 
 
-@need(N_("a day of completion in this round of work, not in the future"), kind="field")
+@need(N_("a day of completion after the decision and in this round of work, not in the future"), kind="field")
 def done_in_this_round(ask):
-    done, since = ask.fields.get("work_done_on"), ask.situation.proof_from
+    done, s = ask.fields.get("work_done_on"), ask.situation
+    since = max((day for day in (s.proof_from, s.decision_on) if day), default=s.in_stage_since)
     if done and done > ask.situation.today:
         return [_field("work_done_on", "done_in_future", N_("the day of completion lies in the future"))]
     if done and since and done < since:
-        words = N_("the work cannot have been done before %(since)s, when it began anew")
+        words = N_("the work cannot have been done before %(since)s")
         return [_field("work_done_on", "done_too_early", words, {"since": since})]
     return []
 

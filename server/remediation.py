@@ -9,13 +9,14 @@ The steps follow the Law on Environmental Protection 72/2020/QH14, articles 17 a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from datetime import date, timedelta
+from datetime import date
 
 from layers.catalogue import STAGE
-from server import proofs
+from server import effects, proofs
 from server.clocks import Clock, clock_words, clocks
 from server.i18n import N_, gettext, number
 from server.i18n import date as written_date
+from server.people import ROLE_WORDS
 from server.proofs import Need, need
 from server.situation import (
     CONFIDENCE,
@@ -36,9 +37,9 @@ from server.stepforms import Field, cleaned
 from server.workdays import CALENDAR, add_working_days
 
 __all__ = [
-    "BACK", "BY_ACTION", "CONFIDENCE", "EVIDENCE", "RULES", "STAYS", "TRANSITIONS", "UNDONE", "Actor", "Ask", "Clock",
-    "Evidence", "Field", "GateError", "Label", "LastStep", "Law", "Missing", "Need", "Offer", "Rules", "Sampling",
-    "Situation", "Step", "Transition", "clock_words", "clocks", "decide", "offers", "sentence",
+    "BACK", "BY_ACTION", "CONFIDENCE", "EVIDENCE", "NEEDS", "RULES", "STAYS", "TRANSITIONS", "UNDONE", "Actor", "Ask",
+    "Clock", "Evidence", "Field", "GateError", "Label", "LastStep", "Law", "Missing", "Need", "Offer", "Rules",
+    "Sampling", "Situation", "Step", "Transition", "clock_words", "clocks", "decide", "offers", "sentence",
 ]  # fmt: skip
 
 STAGES = tuple(stage.value for stage in STAGE)
@@ -47,12 +48,14 @@ ACTIVE = ("checking", "confirmed", "contained", "plan_approved", "in_remediation
 DECIDERS = ("approver", "administrator")
 OFFICE = ("inspector", *DECIDERS)
 LOCAL = ("commune_officer", *OFFICE)
+ROLES = {**ROLE_WORDS, "system": N_("by itself")}
 
 
 @dataclass(frozen=True)
 class Transition:
     """One row of the table. to: a stage, or BACK (before it was suspended), STAYS, UNDONE (before the last step).
 
+    label: what the button says; event: what the timeline tells afterwards.
     clock: a key of server.clocks.CLOCKS that starts with it. override: whether missing proof may be overridden.
     undo: "yes", "unpublished" (only before the public has seen it) or "never".
     effect: Ask -> changes to the situation beside the fields of the form.
@@ -60,6 +63,7 @@ class Transition:
 
     action: str
     label: str
+    event: str
     sources: tuple[str, ...]
     to: str
     roles: tuple[str, ...]
@@ -76,7 +80,7 @@ class Transition:
       kind="state")  # fmt: skip
 def may_be_undone(ask):
     last = ask.situation.last_step
-    mode = BY_ACTION[last.action].undo if last and last.action in BY_ACTION and last.old else "never"
+    mode = BY_ACTION[last.action].undo if last and last.action in BY_ACTION and "stage" in last.old else "never"
     if mode == "never":
         return [Missing("nothing_to_undo", N_("there is no step that can be undone"), kind="state")]
     if mode == "unpublished" and last.published:
@@ -88,54 +92,6 @@ def may_be_undone(ask):
     return [Missing("not_yours_to_undo", words, {"until": until}, kind="identity")]
 
 
-# --- what a step changes beside the fields of its form ---
-
-
-def add_months(day, months):
-    """The same day so many calendar months later; the last day of the month where it has no such day.
-
-    Civil Code 2015, article 148: a period in months ends with the corresponding day, else with the month's last.
-
-    >>> add_months(date(2028, 2, 29), 12)
-    datetime.date(2029, 2, 28)
-    """
-    months += day.year * 12 + day.month - 1
-    first_of_next = date((months + 1) // 12, (months + 1) % 12 + 1, 1)
-    return min(first_of_next - timedelta(days=1), date(months // 12, months % 12 + 1, 1) + timedelta(days=day.day - 1))
-
-
-def sets_plan_date(ask):
-    return {"plan_due": ask.fields.get("plan_due") or ask.situation.today + timedelta(days=ask.rules.plan_days)}
-
-
-def spends_proof(ask):
-    return {"proof_from": ask.situation.today, "work_done_on": None}
-
-
-def starts_watch(ask):
-    today = ask.situation.today
-    return {"watch_from": today, "watch_until": add_months(today, ask.rules.watch_months)}
-
-
-def ends_watch(ask):
-    return {"watch_from": None, "watch_until": None}
-
-
-def counts_relapse(ask):
-    s = ask.situation
-    anew = {"decision_no": None, "decision_on": None, "deadline": None, "needed_samples": None, "needed_days": None}
-    plan = {"plan_due": s.today + timedelta(days=ask.rules.plan_days)}
-    return {"relapses": s.relapses + 1, "before_from": s.watch_from} | anew | plan | spends_proof(ask) | ends_watch(ask)
-
-
-def frees_duplicate(ask):
-    return {"merged_into": None}
-
-
-def restores(ask):
-    return dict(ask.situation.last_step.old)
-
-
 # --- fields that several forms share ---
 
 CLASSES = (
@@ -145,28 +101,28 @@ CLASSES = (
     ("not_enough_data", N_("Not enough data to class")),
 )
 REASON = Field("reason", "text", N_("Reason"))
-LEP = "verified-text"
+READ = "verified-text"
 
 # The table. Its order is the order of the method page.
 TRANSITIONS = (
     Transition(
-        "check", N_("Take up the check"), ("received",), "checking", LOCAL,
+        "check", N_("Take up the check"), N_("Check begun"), ("received",), "checking", LOCAL,
         fields=(Field("officer", "user", N_("Officer in charge")),),
         clock="answer",
     ),
     Transition(
-        "confirm", N_("Confirm as a hotspot"), ("checking",), "confirmed", OFFICE,
-        needs=(proofs.visit_or_data,),
+        "confirm", N_("Confirm as a hotspot"), N_("Confirmed as a hotspot"), ("checking",), "confirmed", OFFICE,
+        needs=(proofs.visit_or_data, proofs.order_of_days),
         fields=(
             Field("severity_class", "choice", N_("Class"), choices=CLASSES),
             Field("class_reason", "text", N_("Reasons for the class")),
             Field("plan_due", "date", N_("Plan to be approved by"), required=False),
         ),
-        clock="plan", override=True, effect=sets_plan_date,
-        law=Law(N_("investigate, assess, classify: Law 72/2020/QH14, art. 18; levels of soil: Circular 02/2022/TT-BTNMT, art. 6"), LEP),
+        clock="plan", override=True, effect=effects.sets_plan_date,
+        law=Law(N_("investigate, assess, classify: Law 72/2020/QH14, art. 18; levels of soil: Circular 02/2022/TT-BTNMT, art. 6"), READ),
     ),
     Transition(
-        "reject", N_("Reject"), ("received", "checking"), "rejected", LOCAL,
+        "reject", N_("Reject"), N_("Rejected"), ("received", "checking"), "rejected", LOCAL,
         needs=(proofs.reason_or_duplicate, proofs.not_itself),
         fields=(
             Field("reason", "text", N_("Reason"), required=False),
@@ -174,18 +130,18 @@ TRANSITIONS = (
         ),
     ),
     Transition(
-        "reconsider", N_("Take up again"), ("rejected",), "checking", LOCAL,
-        needs=(proofs.new_evidence,), fields=(REASON,), clock="answer", effect=frees_duplicate,
+        "reconsider", N_("Take up again"), N_("Taken up again"), ("rejected",), "checking", LOCAL,
+        needs=(proofs.new_evidence,), fields=(REASON,), clock="answer", effect=effects.frees_duplicate,
     ),
     Transition(
-        "contain", N_("Contain"), ("confirmed",), "contained", LOCAL,
+        "contain", N_("Contain"), N_("Contained"), ("confirmed",), "contained", LOCAL,
         needs=(proofs.containment, proofs.photo),
         fields=(Field("measures", "text", N_("Boundary, warning and limits on use")),),
         clock="plan", override=True,
-        law=Law(N_("zone, warn, ban or limit activity: Law 72/2020/QH14, art. 18"), LEP),
+        law=Law(N_("zone, warn, ban or limit activity: Law 72/2020/QH14, art. 18"), READ),
     ),
     Transition(
-        "approve_plan", N_("Approve the plan"), ("confirmed", "contained"), "plan_approved", DECIDERS,
+        "approve_plan", N_("Approve the plan"), N_("Plan approved"), ("confirmed", "contained"), "plan_approved", DECIDERS,
         needs=(proofs.contained_or_reason, proofs.order_of_days),
         fields=(
             Field("decision_no", "text", N_("Number of the decision"), most=80),
@@ -195,78 +151,97 @@ TRANSITIONS = (
             Field("no_containment", "text", N_("Why containment is not needed"), required=False),
         ),
         clock="deadline",
-        law=Law(N_("plan and its check by the city: Decree 08/2022/NĐ-CP, art. 13 and 17"), LEP),
+        law=Law(N_("plan and its check by the city: Decree 08/2022/NĐ-CP, art. 13 and 17"), READ),
     ),
     Transition(
-        "start", N_("Start the works"), ("plan_approved",), "in_remediation", LOCAL,
+        "start", N_("Start the works"), N_("Works begun"), ("plan_approved",), "in_remediation", LOCAL,
         needs=(proofs.start_evidence,),
         fields=(Field("contractor", "text", N_("Who does the works"), required=False, most=200),),
         clock="deadline", override=True,
-        law=Law(N_("the plan goes to the commune at least 3 days before: Circular 02/2022/TT-BTNMT, art. 72 (after incidents)"), LEP),
+        law=Law(N_("the plan goes to the commune at least 3 days before: Circular 02/2022/TT-BTNMT, art. 72 (after incidents)"), READ),
     ),
     Transition(
-        "finish", N_("Report the work as done"), ("in_remediation",), "verifying", OFFICE,
+        "finish", N_("Report the work as done"), N_("Work reported as done"), ("in_remediation",), "verifying", OFFICE,
         needs=(proofs.completion, proofs.photo_after, proofs.done_in_this_round, proofs.enough_asked),
         fields=(
             Field("work_done_on", "date", N_("Work done on")),
-            Field("needed_samples", "number", N_("Compliant samplings needed"), most=60),
-            Field("needed_days", "number", N_("Days that they must span"), most=1000),
+            Field("needed_samples", "number", N_("Compliant samplings needed"), most=60, setting="samples"),
+            Field("needed_days", "number", N_("Days that they must span"), most=1000, setting="days"),
         ),
         clock="verification", override=True,
-        law=Law(N_("carry out the treatment: Law 72/2020/QH14, art. 18"), LEP),
+        law=Law(N_("carry out the treatment: Law 72/2020/QH14, art. 18"), READ),
     ),
     Transition(
-        "fail", N_("Send back to works"), ("verifying",), "in_remediation", OFFICE,
-        needs=(proofs.failed_or_faults,),
+        "fail", N_("Send back to works"), N_("Sent back to works"), ("verifying",), "in_remediation", OFFICE,
+        needs=(proofs.failed_or_faults, proofs.order_of_days),
         fields=(
             Field("faults", "text", N_("List of faults"), required=False),
             Field("deadline", "date", N_("New deadline"), required=False),
         ),
-        clock="deadline", effect=spends_proof,
+        clock="deadline", effect=effects.spends_proof,
     ),
     Transition(
-        "close", N_("Close and watch"), ("verifying",), "watched", DECIDERS,
+        "close", N_("Close and watch"), N_("Closed; the watch begins"), ("verifying",), "watched", DECIDERS,
         needs=(proofs.compliant_samplings, proofs.photo_pair, proofs.other_approver),
         fields=(Field("confirmation_no", "text", N_("Number of the confirmation"), required=False, most=80),),
-        clock="watch", override=True, undo="unpublished", effect=starts_watch,
-        law=Law(N_("monitor and evaluate afterwards: Law 72/2020/QH14, art. 18; numbers of samplings and days set here"), LEP),
+        clock="watch", override=True, undo="unpublished", effect=effects.starts_watch,
+        law=Law(N_("monitor and evaluate afterwards: Law 72/2020/QH14, art. 18; numbers of samplings and days set here"), READ),
     ),
     Transition(
-        "complete", N_("Complete"), ("watched",), "done", (*DECIDERS, "system"),
+        "complete", N_("Complete"), N_("Watch passed, completed"), ("watched",), "done", (*DECIDERS, "system"),
         needs=(proofs.watch_passed, proofs.watch_clean), undo="unpublished",
         law=Law(N_("taking off the list, as practised under Decision 1788/QĐ-TTg"), "background"),
     ),
     Transition(
-        "relapse", N_("Relapse"), ("watched", "done"), "confirmed", (*OFFICE, "system"),
-        needs=(proofs.relapse_cause,), fields=(REASON,), clock="plan", undo="unpublished", effect=counts_relapse,
+        "relapse", N_("Relapse"), N_("Relapse"), ("watched", "done"), "confirmed", (*OFFICE, "system"),
+        needs=(proofs.relapse_cause,), fields=(REASON,), clock="plan", undo="unpublished", effect=effects.counts_relapse,
     ),
     Transition(
-        "reopen", N_("Reopen: the closing was wrong"), ("watched", "done"), "verifying", DECIDERS,
-        fields=(REASON,), clock="verification", undo="unpublished", effect=ends_watch,
+        "reopen", N_("Reopen: the closing was wrong"), N_("Reopened: the closing was wrong"), ("watched", "done"), "verifying", DECIDERS,
+        fields=(REASON,), clock="verification", undo="unpublished", effect=effects.ends_watch,
     ),
     Transition(
-        "suspend", N_("Suspend"), ACTIVE, "suspended", OFFICE,
+        "reclassify", N_("Change the class"), N_("Class changed"), ACTIVE[1:], STAYS, OFFICE,
+        fields=(
+            Field("severity_class", "choice", N_("Class"), choices=CLASSES),
+            Field("class_reason", "text", N_("Reasons for the class")),
+        ),
+    ),
+    Transition(
+        "extend", N_("Change the deadline"), N_("Deadline changed"), ("plan_approved", "in_remediation"), STAYS, DECIDERS,
+        needs=(proofs.order_of_days,),
+        fields=(
+            Field("decision_no", "text", N_("Number of the decision"), most=80),
+            Field("decision_on", "date", N_("Date of the decision")),
+            Field("deadline", "date", N_("New deadline")),
+            REASON,
+        ),
+        clock="deadline",
+    ),
+    Transition(
+        "suspend", N_("Suspend"), N_("Suspended"), ACTIVE, "suspended", OFFICE,
         fields=(Field("cause", "text", N_("Cause")),),
     ),
     Transition(
-        "resume", N_("Resume"), ("suspended",), BACK, OFFICE,
+        "resume", N_("Resume"), N_("Resumed"), ("suspended",), BACK, OFFICE,
         fields=(REASON,),
     ),
     Transition(
-        "merge", N_("Merge into another hotspot"), ACTIVE, "rejected", OFFICE,
+        "merge", N_("Merge into another hotspot"), N_("Merged into another hotspot"), ("received", *ACTIVE), "rejected", OFFICE,
         needs=(proofs.not_itself,),
         fields=(Field("merged_into", "case", N_("Duplicate of")), REASON),
     ),
     Transition(
-        "split", N_("Split off a part"), ACTIVE, STAYS, OFFICE,
+        "split", N_("Split off a part"), N_("A part was split off"), ACTIVE, STAYS, OFFICE,
         fields=(REASON,), undo="never",
     ),
     Transition(
-        "undo", N_("Undo the last step"), STAGES, UNDONE, LOCAL,
-        needs=(may_be_undone,), fields=(REASON,), undo="never", effect=restores,
+        "undo", N_("Undo the last step"), N_("Last step undone"), STAGES, UNDONE, LOCAL,
+        needs=(may_be_undone,), fields=(REASON,), undo="never", effect=effects.restores,
     ),
 )  # fmt: skip
 BY_ACTION = {transition.action: transition for transition in TRANSITIONS}
+NEEDS = {n.code: n for transition in TRANSITIONS for n in transition.needs}
 
 
 # --- the gate ---
@@ -297,7 +272,7 @@ class Offer:
 class Step:
     """A step that may be taken. changes: name in Situation -> new value, stage included; old: the values before.
 
-    fields: the checked form. overridden: codes of the proof that was missing, to be published with override.
+    fields: the checked form. overridden: codes of the NEEDS that were not met, to be published with override.
     """
 
     action: str
@@ -334,7 +309,7 @@ def offers(situation, actor, fields=None, *, rules=None, calendar=CALENDAR):
     return tuple(out)
 
 
-def decide(situation, actor, action, fields=None, override="", *, rules=None, calendar=CALENDAR):
+def decide(situation, actor, action, fields=None, override=None, *, rules=None, calendar=CALENDAR):
     """The Step that this actor takes, or GateError with everything that is missing.
 
     override: the reason for passing without the proof that is missing; used only where something is.
@@ -344,13 +319,13 @@ def decide(situation, actor, action, fields=None, override="", *, rules=None, ca
         words = N_("this step does not exist from the present stage")
         raise GateError(action, [Missing("not_from_here", words, kind="state")])
     ask, missing = _asked(situation, actor, transition, fields or {}, rules, calendar)
-    overridden, override = (), override.strip()
+    overridden, override = (), (override or "").strip()
     if missing and override:
         proof = [m for m in missing if m.kind == "proof"]
         rest = [m for m in missing if m.kind != "proof"]
         if proof:
             rest += _override_bars(ask, transition) + _short(override, rules)
-            missing, overridden = rest, tuple(dict.fromkeys(m.code for m in proof))
+            missing, overridden = rest, tuple(dict.fromkeys(m.need for m in proof))
     if missing:
         raise GateError(action, missing)
     changes = _changes(ask, transition)
@@ -372,10 +347,12 @@ def _asked(situation, actor, transition, raw, rules, calendar):
     values, missing = cleaned(transition.fields, raw)
     ask = Ask(situation, actor, values, rules, calendar)
     if actor.role not in transition.roles:
-        words = N_("this step is not for your role")
-        missing.insert(0, Missing("role", words, {"roles": transition.roles}, kind="role"))
+        words = N_("this step is for other roles: %(roles)s")
+        missing.insert(
+            0, Missing("role", words, {"roles": tuple(Label(ROLES[r]) for r in transition.roles)}, kind="role")
+        )
     for n in transition.needs:
-        missing += n.check(ask)
+        missing += [replace(m, need=n.code) for m in n.check(ask)]
     return ask, missing
 
 
@@ -385,7 +362,7 @@ def _override_bars(ask, transition):
         return [Missing("no_override", N_("nothing can be overridden in this step"), kind="state")]
     if ask.actor.role not in DECIDERS:
         return [Missing("override_role", N_("only an approver may override"), kind="identity")]
-    if any(ask.actor.id in who for _day, _verdict, who in proofs.occasions(ask)):
+    if any(ask.actor.id in (s.entered_by, s.voided_by) for s in ask.situation.samplings):
         words = N_("who entered results may not override")
         return [Missing("override_entered_results", words, kind="identity")]
     return []
@@ -418,12 +395,6 @@ def _changes(ask, transition):
 _SITUATION = {f.name for f in fields(Situation)}
 
 
-def next_situation(situation, step, actor, **later):
-    """The situation right after a step, as a case that keeps Step.changes would show it."""
-    last = LastStep(step.action, actor.id, situation.today, False, step.old)
-    return replace(situation, **step.changes, last_step=last, **later)
-
-
 # --- words ---
 
 
@@ -435,6 +406,8 @@ def sentence(missing):
 def _shown(value):
     if isinstance(value, Label):
         return gettext(value)
+    if isinstance(value, tuple):
+        return ", ".join(_shown(v) for v in value)
     if isinstance(value, date):
         return written_date(value)
     return number(value) if isinstance(value, int) else value

@@ -14,7 +14,8 @@ from server.i18n import N_
 class Sampling:
     """One visit with samples. compliant: None where a limit is unverified or a result is not judged.
 
-    basis: words on how it was judged, for people only.
+    basis: words on how it was judged, for people only. voided_by: user who took it back as an error; then it does
+    not count, and neither of the two may approve what the others prove.
     """
 
     id: int
@@ -22,6 +23,7 @@ class Sampling:
     compliant: bool | None
     entered_by: int
     basis: str = ""
+    voided_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ EVIDENCE = {
 
 @dataclass(frozen=True)
 class LastStep:
-    """The step that led to the present stage. old: Step.old as it was given then, for undo."""
+    """The last step of a case. old: Step.old as it was given then, with dates as dates, for undo."""
 
     action: str
     by: int
@@ -195,7 +197,7 @@ class Missing:
     """One thing that is missing. code: stable, for programs. words: msgid with %(name)s; values: its values.
 
     kind: "proof" (may be overridden where the table says so), "identity", "role", "state" or "field" (of the form).
-    field: name of the form's field it belongs to, or "".
+    field: name of the form's field it belongs to, or "". need: code of the Need that found it, or "".
     """
 
     code: str
@@ -203,6 +205,7 @@ class Missing:
     values: dict = field(default_factory=dict)
     kind: str = "proof"
     field: str = ""
+    need: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ class Field:
     """One entry of the form of a step. kind: text, date, number, choice, user, case or facility.
 
     A field named like one of Situation is written into it when it is given. choices: (code, msgid) pairs.
-    most: letters of a text, or the greatest number.
+    most: letters of a text, or the greatest number. setting: name in Rules, what stands in the form at first.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Field:
     required: bool = True
     choices: tuple = ()
     most: int = 2000
+    setting: str = ""
 
 
 def cleaned(form, raw):

@@ -51,7 +51,7 @@ FLOORS = [
         "server.cql2",
     },
     {"server.situation", "server.passwords", "server.people"},
-    {"server.proofs", "server.stepforms", "server.clocks", "server.sessions", "server.tries"},
+    {"server.proofs", "server.effects", "server.stepforms", "server.clocks", "server.sessions", "server.tries"},
     {"server.remediation", "server.accounts", "server.nearby", "server.casebook", "server.files", "server.photos"},
     {"server.security", "server.oidc", "server.publication", "server.reports", "server.notices"},
     {
