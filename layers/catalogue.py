@@ -136,6 +136,7 @@ EVENT = _codes(
     ("close", "đóng, chuyển theo dõi", "closed, now watched"),
     ("complete", "hoàn tất", "done"),
     ("relapse", "tái phát", "relapse"),
+    ("reopen", "mở lại", "reopened"),
     ("suspend", "tạm dừng", "suspended"),
     ("resume", "tiếp tục", "resumed"),
     ("undo", "lùi một bước", "step taken back"),

@@ -23,7 +23,11 @@ _T, _I, _D = sa.Text, sa.Integer, sa.Date
 
 def _table(name, *columns):
     return sa.Table(
-        f"cx_{name}", metadata, sa.Column("id", _I, primary_key=True, autoincrement=True), *columns, sqlite_autoincrement=True
+        f"cx_{name}",
+        metadata,
+        sa.Column("id", _I, primary_key=True, autoincrement=True),
+        *columns,
+        sqlite_autoincrement=True,
     )
 
 
@@ -83,6 +87,7 @@ events = _table(
     sa.Column("text_vi", _T),
     sa.Column("text_en", _T),
     sa.Column("published", _I),  # number in hotspot_events
+    sa.Column("undone_by", _I),  # the event that took this step back
     *_made(),
 )
 evidence = _table(

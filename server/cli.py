@@ -113,7 +113,7 @@ def _open(arguments):
     from server.services import open_city
 
     services = open_city(arguments.data, say=lambda line: print(line, file=sys.stderr, flush=True))
-    arguments.opened.callback(services.store.close)
+    arguments.opened.callback(services.close)
     return services
 
 

@@ -8,7 +8,11 @@ from zoneinfo import ZoneInfo
 from layers import rasters, starter
 from layers.store import Store
 from server import directory
+from server.accounts import Accounts
+from server.cases import WARD_KINDS, Cases
 from server.figures import Figures
+from server.files import Files
+from server.publication import Publication
 
 CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
 POPULATION = "population.tif"
@@ -16,16 +20,47 @@ POPULATION = "population.tif"
 
 @dataclass
 class Services:
-    """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF."""
+    """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF.
+
+    accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
+    book: the register of cases.
+    """
 
     store: Store
     figures: Figures
     population: Path | None = None
     fixed_today: date | None = field(default=None)
+    accounts: Accounts = field(init=False)
+    files: Files = field(init=False)
+    gate: Publication = field(init=False)
+    book: Cases = field(init=False)
+
+    def __post_init__(self):
+        self.accounts = Accounts(self.store.data_dir)
+        self.files = Files(self.store.data_dir / "files")
+        self.gate = Publication(self.store, wards=self.ward_names, now=self.now)
+        self.book = Cases(self.store, self.gate, now=self.now)
+        self.book.adopt()
+
+    def close(self):
+        """Let go of the files."""
+        self.accounts.close()
+        self.store.close()
+
+    def now(self):
+        """The moment in the city; on a day set for tests, its present time of day."""
+        now = datetime.now(CITY_TIME)
+        return now if self.fixed_today is None else datetime.combine(self.fixed_today, now.timetz())
 
     def today(self):
         """The date in the city."""
-        return self.fixed_today or datetime.now(CITY_TIME).date()
+        return self.now().date()
+
+    def ward_names(self):
+        """{code: (name_vi, name_en)} of the wards."""
+        admin = self.store.snapshot("admin_units")
+        rows = admin[admin["kind"].isin(WARD_KINDS)]
+        return {c: (vi, en) for c, vi, en in zip(rows["code"], rows["name_vi"], rows["name_en"], strict=True)}
 
     def site(self):
         """What every page's foot says: when the data last changed, and their version."""

@@ -53,7 +53,7 @@ FLOORS = [
     {"server.situation", "server.passwords", "server.people"},
     {"server.proofs", "server.effects", "server.stepforms", "server.clocks", "server.sessions", "server.tries"},
     {"server.remediation", "server.accounts", "server.nearby", "server.casebook", "server.files", "server.photos"},
-    {"server.security", "server.oidc", "server.publication", "server.reports", "server.notices"},
+    {"server.security", "server.oidc", "server.publication", "server.samples", "server.reports", "server.notices"},
     {
         "server.words",
         "server.records",
