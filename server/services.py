@@ -9,7 +9,8 @@ from layers import rasters, starter
 from layers.store import Store
 from server import directory
 from server.accounts import Accounts
-from server.cases import WARD_KINDS, Cases
+from server.cases import Cases
+from server.docket import WARD_KINDS
 from server.figures import Figures
 from server.files import Files
 from server.publication import Publication
