@@ -17,8 +17,8 @@ from layers.errors import LayerError
 from server import casebook, publication, remediation
 from server.accounts import User
 from server.casebook import COLUMNS, FACTS, NOT_ENOUGH, Case, CaseError, case_of, cases, events, stored
-from server.casefile import CaseFile
 from server.docket import CLASSERS, WRITERS, in_scope, role
+from server.dossier import Dossier
 from server.i18n import N_
 
 SYSTEM = User(0, "system", "Cảng Xanh", "system")
@@ -26,7 +26,7 @@ PUBLIC_FROM = ("confirmed", "contained", "plan_approved", "in_remediation", "ver
 EDITABLE = (*FACTS, "geometry", "facility", "officer", "severity_class", "class_reason")
 
 
-class Cases(CaseFile):
+class Cases(Dossier):
     """The register of one city; see Docket for what it is made with."""
 
     # --- opening and editing ---

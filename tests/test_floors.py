@@ -58,7 +58,7 @@ FLOORS = [
     {"server.security", "server.oidc", "server.publication", "server.samples", "server.reports", "server.notices"},
     {"server.thread"},
     {"server.docket"},
-    {"server.casefile"},
+    {"server.dossier"},
     {
         "server.words",
         "server.records",
