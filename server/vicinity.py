@@ -1,0 +1,94 @@
+"""What lies round a report: other reports, published hotspots, the ward. Live, kept with the writes."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from server.nearby import Places, Points
+from server.reportbook import report, root_of, row_of
+
+SIMILAR_M, SIMILAR_TIME = 300, timedelta(days=3)
+HOTSPOT_M, WARD_M = 500, 2000
+SETTLED = ("done", "rejected")  # stages of a hotspot that is not open any more
+NOT_WARDS = ("city", "district")
+
+
+def set_aside(row):
+    """Whether an officer set a report aside as none."""
+    return row.state == "closed"
+
+
+class Vicinity:
+    """Points of the reports of a store, filled at start and brought up to date before every look."""
+
+    def __init__(self, store):
+        self.store = store
+        self._points, self._seen = Points(), 0
+        self._frames = {}  # layer: (snapshot, what was made of it)
+        with store.reading() as con:
+            self.catch_up(con)
+
+    def __len__(self):
+        return len(self._points)
+
+    def catch_up(self, con):
+        """Take in reports that were written since, also by another process. Reports never move."""
+        query = sa.select(report.c.id, report.c.lon, report.c.lat, report.c.at).where(report.c.id > self._seen)
+        for row in con.execute(query.order_by(report.c.id)):
+            if row.lon is not None:
+                self._points.add(row.id, row.lon, row.lat, datetime.fromisoformat(row.at))
+            self._seen = max(self._seen, row.id)
+
+    def reports(self, con, lon, lat, metres=SIMILAR_M, *, since=None, until=None):
+        """[(row, metres)] of reports within so many metres and between two moments, nearest first."""
+        self.catch_up(con)
+        found = self._points.within(lon, lat, metres, since=since, until=until)
+        return [(row_of(con, report.c.id == near.key), near.metres) for near in found]
+
+    def similar(self, con, row):
+        """[(row, metres)] of the reports within 300 m and three days of a report, nearest first.
+
+        Those that say the same as another stand under it; those set aside are left out.
+        """
+        if row.lon is None:
+            return []
+        at, found = datetime.fromisoformat(row.at), {}
+        for other, metres in self.reports(con, row.lon, row.lat, since=at - SIMILAR_TIME, until=at + SIMILAR_TIME):
+            root = root_of(con, other)
+            if root.id != row.id and root.id not in found and not set_aside(root):
+                found[root.id] = (root, metres)
+        return list(found.values())
+
+    def _made(self, layer, make):
+        frame = self.store.snapshot(layer)
+        held = self._frames.get(layer)
+        if held is None or held[0] is not frame:
+            held = self._frames[layer] = (frame, make(frame))
+        return held[1]
+
+    def hotspots(self, lon, lat, metres=HOTSPOT_M):
+        """Published hotspots still open within so many metres, nearest first: code, metres, stage, name_vi, name_en."""
+
+        def make(frame):
+            live = frame[~frame["stage"].isin(SETTLED)]
+            names = live[["code", "stage", "name_vi", "name_en"]].to_dict("records")
+            return Places(live["code"], live.geometry), {r["code"]: r for r in names}
+
+        places, rows = self._made("hotspots", make)
+        return [rows[n.key] | {"metres": n.metres} for n in places.within(lon, lat, metres)]
+
+    def ward(self, lon, lat):
+        """Code of the ward whose outline, which may be schematic, lies at a point or nearest to it; None far away."""
+
+        def make(frame):
+            wards = frame[~frame["kind"].isin(NOT_WARDS)]
+            return Places(wards["code"], wards.geometry)
+
+        near = self._made("admin_units", make).within(lon, lat, WARD_M)
+        return near[0].key if near else None
+
+    def wards(self):
+        """The units a report may name: {code: (name_vi, name_en)}."""
+        frame = self.store.snapshot("admin_units")
+        frame = frame[~frame["kind"].isin(NOT_WARDS)]
+        return {c: (vi, en or vi) for c, vi, en in zip(frame["code"], frame["name_vi"], frame["name_en"], strict=True)}
