@@ -5,7 +5,7 @@ accounts, under the code of the report.
 """
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import sqlalchemy as sa
 
@@ -15,7 +15,7 @@ from server.handling import HandlingError
 from server.i18n import N_
 from server.reportbook import Receipt, acts, by_code, photo, report, root_of, row_of, said, utc
 from server.situation import Rules
-from server.vicinity import SIMILAR_TIME, Vicinity, set_aside
+from server.vicinity import SIMILAR_TIME, Vicinity
 
 __all__ = ["HandlingError", "Receipt", "Reports"]
 MAX_MESSAGES = 40  # of one sender on one report
@@ -26,12 +26,14 @@ class Reports:
     """The reports of one city.
 
     store: layers.store.Store. files: server.files.Files. now: gives the moment, with the city's zone.
-    knows_case: says whether a code is one of the register; None accepts every code.
+    knows_case: says whether a code is one of the register; None accepts every code. tie: called as
+    tie(con, user, case, report code) in the transaction in which a report is joined to a case.
     """
 
-    def __init__(self, store, files, *, now, rules=None, calendar=workdays.CALENDAR, knows_case=None):
+    def __init__(self, store, files, *, now, rules=None, calendar=workdays.CALENDAR, knows_case=None, tie=None):
         self.store, self.files, self.now = store, files, now
-        self.rules, self.calendar, self.knows_case = rules or Rules(), calendar, knows_case
+        self.rules, self.calendar = rules or Rules(), calendar
+        self.knows_case, self.tie = knows_case, tie
         with store.transaction() as con:
             reportbook.metadata.create_all(con)
         self.vicinity = Vicinity(store)
@@ -232,11 +234,35 @@ class Reports:
         """Published hotspots still open within 500 m, nearest first: code, metres, stage, name_vi, name_en."""
         return self.vicinity.hotspots(lon, lat)
 
-    def codes_near(self, lon, lat, metres, since):
-        """Reports that came in, or were said not to be fixed, within so many metres since a moment: their codes."""
+    def count_near(self, geometry, metres, since):
+        """How many reports came in, or were said not to be fixed, round a geometry since a day (city time)."""
+        start = utc(datetime.combine(since, time(), self.now().tzinfo))
         with self.store.reading() as con:
-            rows = [r for r, _ in self.vicinity.reports(con, lon, lat, metres)]
-        return [r.code for r in rows if max(r.at, r.clock_at) >= utc(since) and not set_aside(r)]
+            rows = self.vicinity.round(con, geometry, metres)
+        return sum(max(r.at, r.clock_at) >= start and r.state not in ("closed", "not_ours") for r in rows)
+
+    def entries(self, codes):
+        """What the thread of a case says of these reports: dicts with kind, number, at, day, action, role, actor,
+        text, data (the report as in inbox()), files (of officers) and refs; action as of messages, or "receive".
+        """
+        out = []
+        with self.store.reading() as con:
+            rows = con.execute(sa.select(report).where(report.c.code.in_(list(codes)))).all()
+            for row in rows:
+                tied = {"kind": "report", "refs": [{"kind": "report", "code": row.code}]}
+                shown = self._shown(con, [row])[0]
+                out.append(
+                    tied | {"number": row.id, "at": shown["at"], "day": row.seen_on, "action": "receive",
+                            "role": "public", "text": row.words, "data": shown}
+                )  # fmt: skip
+                for m in self._messages(con, row):
+                    told = {"by": m["by"], "photos": m["photos"], "taken_back": m["taken_back"]}
+                    out.append(
+                        tied | {"number": m["id"], "at": m["at"], "day": m["at"].date(), "action": m["kind"],
+                                "role": m["role"], "actor": m["who"] or "", "text": m["text"], "data": told,
+                                "files": m["files"]}
+                    )  # fmt: skip
+        return out
 
     # --- what officers do ---
 
@@ -277,6 +303,8 @@ class Reports:
             if self.knows_case and not self.knows_case(case):
                 raise HandlingError("case", N_("There is no hotspot with this code."))
             changes["case_code"] = case
+            if self.tie:
+                self.tie(con, user, case, row.code)
         number = reportbook.change(con, now, user, row, action, changes, reason=reason.strip() or None, moved=moved)
         if step.text or files:
             reportbook.say(con, now, row, action, step.text, user=user, act=number, files=files)

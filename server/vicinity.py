@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from server.nearby import Places, Points
+from server.nearby import Places, Points, distance_m
 from server.reportbook import report, root_of, row_of
 
 SIMILAR_M, SIMILAR_TIME = 300, timedelta(days=3)
@@ -44,6 +44,14 @@ class Vicinity:
         self.catch_up(con)
         found = self._points.within(lon, lat, metres, since=since, until=until)
         return [(row_of(con, report.c.id == near.key), near.metres) for near in found]
+
+    def round(self, con, geometry, metres):
+        """Rows of the reports within so many metres of a geometry in degrees, inside it or of its nearest edge."""
+        here, place = geometry.representative_point(), Places([0], [geometry])
+        west, south, east, north = geometry.bounds
+        reach = metres + max(distance_m(here.x, here.y, x, y) for x in (west, east) for y in (south, north))
+        near = self.reports(con, here.x, here.y, reach)
+        return [row for row, _away in near if place.within(row.lon, row.lat, metres)]
 
     def similar(self, con, row):
         """[(row, metres)] of the reports within 300 m and three days of a report, nearest first.

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from shapely.geometry import Point, box
 
 from layers import audit
 from layers.catalogue import ALL, check
@@ -349,16 +350,33 @@ def test_the_nearest_open_hotspot_is_found_and_a_done_one_is_not(reports):
     assert code not in [h["code"] for h in reports.hotspots_near(here.x, here.y)]
 
 
-def test_reports_within_a_radius_since_a_day_are_counted_for_a_relapse(reports, clock):
-    start = clock()
-    _, first = at(reports, 0)
+def test_reports_round_a_place_since_a_day_are_counted_for_a_relapse(reports, clock):
+    """A square of 200 m: one report inside it, one 250 m from its edge, one 350 m from it."""
+    start, up = clock().date(), 1 / 110_704
+    square = box(WHERE[0] - 0.001, WHERE[1] - 100 * up, WHERE[0] + 0.001, WHERE[1] + 100 * up)
+    at(reports, 0)
     clock.forward(days=5)
-    _, second = at(reports, 100)
-    at(reports, 400)
-    assert reports.codes_near(*WHERE, 300, start) == [first, second]
-    assert reports.codes_near(*WHERE, 300, clock()) == [second]
+    _, second = at(reports, 350)
+    at(reports, 450)
+    assert reports.count_near(square, 300, start) == 2
+    assert reports.count_near(square, 300, clock().date()) == 1
+    assert reports.count_near(square, 400, start) == 3
+    assert reports.count_near(Point(WHERE), 300, start) == 1
     reports.act(INSPECTOR, second, "spam", reason="an advertisement")
-    assert reports.codes_near(*WHERE, 300, clock()) == []
+    assert reports.count_near(square, 300, start) == 1
+
+
+def test_the_thread_of_a_case_tells_what_was_reported_and_answered(reports):
+    code = reports.take_in(sent()).code
+    tied = []
+    reports.tie = lambda con, user, case, report: tied.append((user.name, case, report))
+    reports.act(INSPECTOR, code, "merge", case="HS02", reply="Cảm ơn.")
+    assert tied == [("Inspector", "HS02", code)]
+    entries = reports.entries([code, "P-0000-0000"])
+    assert [(e["kind"], e["action"], e["text"]) for e in entries] == [
+        ("report", "receive", "nước đen"), ("report", "merge", "Cảm ơn."),
+    ]  # fmt: skip
+    assert all(e["refs"] == [{"kind": "report", "code": code}] for e in entries)
 
 
 # --- what officers do ---
@@ -568,7 +586,7 @@ def test_not_fixed_with_a_photo_opens_a_finished_report_anew(reports, clock):
     assert row["state"] == "received" and row["reopened"] == 1 and row["photos"] == [kept.sha]
     assert row["clock"].name == "accept" and not row["late"]
     assert journal(reports, code)[-1] == ("report.not_fixed", "citizen")
-    assert reports.codes_near(*WHERE, 300, clock()) == [code]
+    assert reports.count_near(Point(WHERE), 300, clock().date()) == 1
 
 
 def test_who_said_the_same_sees_the_answer_but_not_the_question_to_the_first(reports):
@@ -634,6 +652,7 @@ import io, uuid
 from datetime import datetime
 from zoneinfo import ZoneInfo
 from PIL import Image
+from shapely.geometry import Point, box
 from layers.store import Store
 from server.drafts import Draft
 from server.files import Files, checksum
