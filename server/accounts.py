@@ -139,7 +139,7 @@ class Accounts:
         with self.vault.writing() as con:
             if not con.scalar(sa.select(nobody)):
                 return None  # another process was quicker
-            fields = checked("admin", "Administrator", "administrator", (), ())
+            fields = checked("admin", "Admin", "administrator", (), ())
             self._add(con, SYSTEM, fields, password=kept, must_change=True)
         return "admin", password
 

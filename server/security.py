@@ -13,6 +13,7 @@ import secrets
 from urllib.parse import quote, urlsplit
 
 from flask import abort, current_app, g, redirect, request
+from flask.sessions import SecureCookieSessionInterface
 from markupsafe import Markup
 from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
 
@@ -131,6 +132,11 @@ def safe_next(address, default="/desk"):
     return address
 
 
+def onward(path, then):
+    """The address of a page of signing in that afterwards leads to `then`."""
+    return path + (f"?next={quote(then, safe='/')}" if then else "")
+
+
 def _ask_to_sign_in():
     if request.headers.get("X-CSRF") or request.accept_mimetypes.best == "application/json":
         error = Unauthorized()
@@ -142,7 +148,7 @@ def _ask_to_sign_in():
     else:
         back = quote(request.path) + (f"?{request.query_string.decode('latin1')}" if request.query_string else "")
     back = safe_next(back, "")
-    return redirect(SIGN_IN + (f"?next={quote(back, safe='/')}" if back else ""), 303)
+    return redirect(onward(SIGN_IN, back), 303)
 
 
 def _refuse_role():
@@ -241,7 +247,15 @@ _OFF = (
 PERMISSIONS = ", ".join(name if "=" in name else f"{name}=()" for name in _OFF)
 
 
+class _Notes(SecureCookieSessionInterface):
+    """The signed cookie that carries one short note to the next page; nothing depends on it."""
+
+    def get_cookie_secure(self, app):
+        return request.is_secure
+
+
 def install(app):
+    app.session_interface = _Notes()
     settings = app.config["CANGXANH"]
     kept = getattr(app.extensions.get("cangxanh"), "accounts", None)
     if kept and not settings.secret:
