@@ -191,38 +191,40 @@ def choose(
     regulation while it may (True), follows the present one (False), or nobody said (None: then, in such
     a period, choice_needed). regulation: the one a permit names; it must be in force, or usable still.
     """
-    day = pd.Timestamp(on)
-    rows = limits[(limits["medium"] == medium) & (limits["valid_from"] <= day)]
-    in_force = rows["valid_until"].isna() | (rows["valid_until"] >= day)
-    kept = ~in_force & (rows["transition_until"] >= day)
+    day = np.datetime64(on)
+    until, transition = limits["valid_until"].to_numpy(), limits["transition_until"].to_numpy()
+    here = (_texts(limits, "medium") == medium) & (limits["valid_from"].to_numpy() <= day)
+    in_force = here & (np.isnat(until) | (until >= day))
+    kept = here & ~in_force & (transition >= day)
     if regulation:
-        rows = rows[(in_force | kept) & (rows["regulation"] == regulation)]
-        if rows.empty:
+        usable = (in_force | kept) & (_texts(limits, "regulation") == regulation)
+        if not usable.any():
             return Choice(None, "regulation_not_in_force", (("regulation", (regulation,)),))
     else:
-        old = rows[kept]
-        old = old[_fits(old, "water", water)]
-        if len(old) and transitional is None:
-            return Choice(None, "choice_needed", (("transitional", tuple(sorted(set(old["regulation"])))),))
-        rows = old if len(old) and transitional else rows[in_force]
-    rows = rows[rows["parameter"] == parameter]
-    if rows.empty:
+        usable = in_force
+        if kept.any() and (old := kept & _fits(_texts(limits, "water"), water)).any():
+            if transitional is None:
+                names = tuple(sorted(set(_texts(limits, "regulation")[old])))
+                return Choice(None, "choice_needed", (("transitional", names),))
+            usable = old if transitional else in_force
+    found = np.flatnonzero(usable & (_texts(limits, "parameter") == parameter))
+    if not len(found):
         return Choice(None, "no_limit")
     given = {"water": water, "column": column, "flow_class": flow_class, "averaging": averaging}
-    fitting = rows
+    codes = {name: _texts(limits, name) for name in _CHOICES}
     for name in _CHOICES:
-        narrower = fitting[_fits(fitting, name, given[name])]
-        if narrower.empty:
-            return Choice(None, "choice_not_in_table", ((name, _values(fitting, name)),))
-        fitting = narrower
-    unsaid = tuple((n, _values(fitting, n)) for n in _CHOICES if not given[n] and (fitting[n] != "").any())
+        narrower = found[_fits(codes[name][found], given[name])]
+        if not len(narrower):
+            return Choice(None, "choice_not_in_table", ((name, _split(codes[name][found])),))
+        found = narrower
+    unsaid = tuple((n, _split(codes[n][found])) for n in _CHOICES if not given[n] and any(codes[n][found]))
     if unsaid:
         return Choice(None, "choice_needed", unsaid)
-    specific = (fitting[list(_CHOICES)] != "").sum(axis=1)
-    fitting = fitting[specific == specific.max()]
-    if len(fitting) > 1:
-        return Choice(None, "choice_needed", (("row", tuple(fitting["row"])),))
-    return Choice(_limit(fitting.iloc[0]))
+    specific = sum((codes[name][found] != "").astype(int) for name in _CHOICES)
+    found = found[specific == specific.max()]
+    if len(found) > 1:
+        return Choice(None, "choice_needed", (("row", tuple(_texts(limits, "row")[found])),))
+    return Choice(_limit(limits.iloc[found[0]]))
 
 
 def compare(value, unit, sign, limit, *, on, factors=(), flag="", required=True):
@@ -373,6 +375,19 @@ def judge_set(verdicts, required):
     return Judgement(compliant, "limits" if by_limits else "decision", exceeding, undecided, missing)
 
 
+def worst(verdicts):
+    """(exceeding, ratio) of results: what the worst of them says, as geo.priority wants it.
+
+    True with the greatest ratio over a limit (None if no exceeding result has one), False with the
+    greatest ratio if all that was judged meets and nothing is open, else (None, None): not known.
+    """
+    verdicts = [v for v in verdicts if v.word not in ("no_limit", "not_required")]
+    over = [v for v in verdicts if v.state == "exceeds"]
+    if not over and (not verdicts or any(v.state != "meets" for v in verdicts)):
+        return None, None
+    return bool(over), max((v.ratio for v in over or verdicts if v.ratio is not None), default=None)
+
+
 def tally(verdicts, due):
     """Tally of results of which `due` were due. Deleting one never raises the share: what is not there is not met.
 
@@ -396,14 +411,18 @@ def _with(verdict, state, word=""):
     return replace(verdict, state=state, word=word or state)
 
 
-def _fits(rows, name, given):
+def _texts(limits, name):
+    return limits[name].to_numpy(dtype=object)
+
+
+def _fits(codes, given):
     if not given:
-        return np.ones(len(rows), dtype=bool)
-    return np.array([not codes or given in codes.split(";") for codes in rows[name]], dtype=bool)
+        return np.ones(len(codes), dtype=bool)
+    return np.array([not c or given in c.split(";") for c in codes], dtype=bool)
 
 
-def _values(rows, name):
-    return tuple(sorted({c for codes in rows[name] for c in codes.split(";") if c}))
+def _split(codes):
+    return tuple(sorted({c for several in codes for c in several.split(";") if c}))
 
 
 def _limit(row):

@@ -398,6 +398,18 @@ def test_shares_count_what_is_not_there():
         tally([met, over], 1)
 
 
+def test_the_worst_of_a_sampling():
+    met, over = compare(10, "mg/L", "", COD, on=DAY), compare(30, "mg/L", "", COD, on=DAY)
+    sour, weak = compare(5, "-", "", PH, on=DAY), compare(25, "mg/L", "<", COD, on=DAY)
+    assert limits.worst([met, over, sour]) == (True, 1.5)
+    assert limits.worst([sour]) == (True, None)
+    assert limits.worst([met]) == (False, 0.5)
+    assert limits.worst([met, weak]) == limits.worst([]) == (None, None)
+    assert limits.worst([over, weak]) == (True, 1.5)
+    without = replace(met, state="not_judged", word="no_limit")
+    assert limits.worst([met, without]) == (False, 0.5)
+
+
 # --- units ---
 
 
