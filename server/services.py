@@ -13,6 +13,7 @@ from server.cases import Cases
 from server.docket import WARD_KINDS
 from server.figures import Figures
 from server.files import Files
+from server.priorities import Priorities
 from server.publication import Publication
 
 CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -24,7 +25,7 @@ class Services:
     """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF.
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
-    book: the register of cases.
+    book: the register of cases, with the priorities of each.
     """
 
     store: Store
@@ -35,6 +36,7 @@ class Services:
     files: Files = field(init=False)
     gate: Publication = field(init=False)
     book: Cases = field(init=False)
+    priorities: Priorities = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
@@ -42,6 +44,7 @@ class Services:
         self.gate = Publication(self.store, wards=self.ward_names, now=self.now)
         self.book = Cases(self.store, self.gate, now=self.now)
         self.book.adopt()
+        self.priorities = Priorities(self.store, self.book, self.population, now=self.now)
 
     def close(self):
         """Let go of the files."""
