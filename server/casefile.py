@@ -96,23 +96,21 @@ def head(case, *, public, waiting, officers, wards, facility=None):
     }  # fmt: skip
 
 
-def linked(case, rows, *, merged=(), inspections=(), samplings=(), decisions=()):
-    """What belongs to a case, by kind: the other six kinds of record, each one click away.
+def linked(case, related, *, inspections=(), samplings=(), decisions=()):
+    """What belongs to a case, by kind: the other kinds of record, each one click away.
 
-    rows: links of the case (kind, ref). merged: codes of cases that became part of this one.
+    related: of server.thread. samplings: of sampling_view.
     """
-    refs = {kind: [r["ref"] for r in rows if r["kind"] == kind] for kind in ("report", "facility", "case")}
-    facilities = list(dict.fromkeys([*([case.facility] if case.facility else []), *refs["facility"]]))
-    others = list(dict.fromkeys([*refs["case"], *merged]))
+    facilities, others = related["facilities"], related["cases"]
     watch = [{"label": _("until %(day)s", day=date(case.watch_until)), "url": "#thread"}] if case.watch_until else []
     fixes = [{"label": _("done on %(day)s", day=date(case.work_done_on)), "url": "#thread"}] if case.work_done_on else []
     return [
-        {"label": _("Citizen reports"), "links": [{"label": r, "url": url_for("inbox.one", code=r)} for r in refs["report"]]},
+        {"label": _("Citizen reports"), "links": [{"label": r, "url": url_for("inbox.one", code=r)} for r in related["reports"]]},
         {"label": _("Facilities"), "links": [{"label": f, "url": url_for("facilities.one", code=f)} for f in facilities]
          + [{"label": _("cases of %(code)s", code=f), "url": url_for("casework.overview", facility=f)} for f in facilities]},
         {"label": _("Cases"), "links": [{"label": c, "url": url_for("casework.one", code=c)} for c in others]},
         {"label": _("Inspections"), "links": [{"label": date(i["day"]), "url": f"#inspection-{i['id']}"} for i in inspections]},
-        {"label": _("Samplings"), "links": [{"label": date(s["taken_on"]), "url": f"#sampling-{s['id']}"} for s in samplings]},
+        {"label": _("Samplings"), "links": [{"label": date(s["day"]), "url": f"#sampling-{s['id']}"} for s in samplings]},
         {"label": _("Decisions"), "links": [{"label": d["number"], "url": f"#decision-{d['id']}"} for d in decisions]},
         {"label": _("Works"), "links": fixes},
         {"label": _("Watch"), "links": watch},
@@ -211,11 +209,14 @@ def limit_choices():
 # --- facts that are written ---
 
 
-def fact_fields(case=None):
-    """The fields of the form for facts, as the catalogue names them; see templates/desk_macros.html."""
+def fact_fields(case=None, *, names=FACTS, given=None):
+    """The fields of the form for facts, as the catalogue names them; see templates/desk_macros.html.
+
+    given: {name: value} for a new case.
+    """
     layer, out = LAYERS["hotspots"], []
-    held = case.facts if case else {}
-    for name in FACTS:
+    held = case.facts if case else given or {}
+    for name in names:
         f = layer.by_name[name]
         made = {"name": name, "label": f.en if language() == "en" else f.vi, "value": held.get(name), "required": f.required,
                 "kind": {"number": "number", "integer": "integer", "date": "date"}.get(f.kind, "text"), "most": 400}  # fmt: skip
@@ -226,8 +227,6 @@ def fact_fields(case=None):
             made |= {"kind": "choice", "options": [(c.value, getattr(c, language())) for c in f.allowed], "blank": _("not known")}
         elif name in LONG:
             made |= {"kind": "long", "most": 4000, "rows": 2}
-        if name.endswith(("_vi", "_en")) and not made["label"].endswith(")"):
-            made["label"] += " (Tiếng Việt)" if name.endswith("_vi") else " (English)"
         out.append(made)
     return out
 
