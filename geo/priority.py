@@ -30,8 +30,8 @@ NOT_ENOUGH = "not_enough_data"
 LINES = ("exceedance", "people", "receptors", "intakes", "age", "relapses")
 WHY = {
     "exceedance": ("ratio", "within_limit", "exceeds_without_ratio", "no_judged_result"),
-    "people": ("counted", "partly_unknown", "mostly_unknown", "no_raster"),
-    "receptors": ("counted", "no_receptor_layer"),
+    "people": ("counted", "partly_unknown", "mostly_unknown", "no_raster", "place_uncertain"),
+    "receptors": ("counted", "no_receptor_layer", "place_uncertain"),
     "intakes": (
         "along_the_water",
         "perhaps_tidal",
@@ -39,6 +39,7 @@ WHY = {
         "not_reached",
         "no_intake_layer",
         "not_water",
+        "place_uncertain",
     ),
     "age": ("since_opened", "no_first_day"),
     "relapses": ("counted", "not_recorded"),
@@ -85,7 +86,8 @@ class Facts:
     exceeding, ratio: of the worst judged result, see geo.limits.worst. people: within reach, in the known
     cells; people_unknown: share of the reach without a known cell. intake_m: (no farther than, no nearer
     than) to the next intake, infinity where none can be reached. water: False for a case that touches no
-    water (noise, odour): then the line of the intakes is known to be 0.
+    water (noise, odour): then the line of the intakes is known to be 0. placed: False where nobody knows
+    well enough where the place is; then nothing near it is known, whatever was counted around the point.
     """
 
     exceeding: bool | None = None
@@ -96,6 +98,7 @@ class Facts:
     intake_m: tuple[float, float] | None = None
     intake_way: str = "not_known"
     water: bool = True
+    placed: bool = True
     days_open: int | None = None
     relapses: int | None = None
 
@@ -184,6 +187,7 @@ def assess(
     receptors=None,
     intakes=None,
     net=None,
+    accuracy_m=None,
     bands_m=exposure.BANDS_M,
     weights=None,
 ):
@@ -191,9 +195,18 @@ def assess(
 
     places: GeoSeries or GeoDataFrame with a CRS; None: the place is not drawn, and what needs it is not
     known. surface, land, receptors, bands_m: see geo.exposure; people and receptors count up to the last
-    band. intakes, net: see geo.waterways. The rest: see Facts.
+    band. intakes, net: see geo.waterways. accuracy_m: how far off the place may be drawn; where that is more
+    than the last band, what was counted is returned for the map but makes no points. The rest: see Facts.
     """
-    facts = {"exceeding": exceeding, "ratio": ratio, "days_open": days_open, "relapses": relapses, "water": water}
+    placed = accuracy_m is None or accuracy_m <= max(bands_m)
+    facts = {
+        "placed": placed,
+        "exceeding": exceeding,
+        "ratio": ratio,
+        "days_open": days_open,
+        "relapses": relapses,
+        "water": water,
+    }
     rings = near = found = None
     if places is not None:
         bands = exposure.people_near(places, surface, bands_m=bands_m, land=land)
@@ -256,6 +269,8 @@ def _exceedance(f, w):
 
 
 def _people(f, w):
+    if not f.placed:
+        return _line("people", None, "people", (0, 1), w.people, "place_uncertain", known=False)
     if f.people is None:
         return _line("people", None, "people", (0, 1), w.people, "no_raster", known=False)
 
@@ -273,6 +288,8 @@ def _people(f, w):
 
 
 def _receptors(f, w):
+    if not f.placed:
+        return _line("receptors", None, "places", (0, 1), w.receptors, "place_uncertain", known=False)
     if f.receptors is None:
         return _line("receptors", None, "places", (0, 1), w.receptors, "no_receptor_layer", known=False)
     share = min(1.0, f.receptors / w.receptors_full)
@@ -282,6 +299,8 @@ def _receptors(f, w):
 def _intakes(f, w):
     if not f.water:
         return _line("intakes", None, "m", (0, 0), w.intakes, "not_water")
+    if not f.placed:
+        return _line("intakes", None, "m", (0, 1), w.intakes, "place_uncertain", known=False)
     if f.intake_m is None:
         return _line("intakes", None, "m", (0, 1), w.intakes, "no_intake_layer", known=False)
 

@@ -271,6 +271,18 @@ def test_noise_has_no_intakes():
     assert (line_of(told, "intakes").why, line_of(told, "intakes").points, told.intakes) == ("not_water", 0, None)
 
 
+def test_a_place_that_may_lie_elsewhere_makes_no_points_by_what_is_around_it():
+    where = {"surface": GRID, "receptors": points_at((0, 0)), "intakes": points_at((10650, 150)), "net": RIVER}
+    where["land"] = gpd.GeoSeries([shapely.box(X0, Y0 - 300, X0 + 300, Y0)], crs=METRIC)
+    told = assess(place(150, 150), accuracy_m=3000, days_open=1, relapses=0, **where)
+    assert [(x.why, x.points) for x in told.lines[1:4]] == [("place_uncertain", None)] * 3
+    assert all(x.why in WHY[x.what] for x in told.lines)
+    assert (told.rings["people"].sum(), len(told.receptors), len(told.intakes)) == (pytest.approx(99), 1, 1)
+    sure = assess(place(150, 150), accuracy_m=1000, days_open=1, relapses=0, **where)
+    assert [x.known for x in sure.lines[1:4]] == [True] * 3
+    assert sure.could_be[0] in told.could_be
+
+
 def test_the_reach_is_the_last_band():
     wide = assess(place(150, 150), surface=GRID, receptors=points_at((150, 1200)), bands_m=(500, 2000))
     assert line_of(wide).value == pytest.approx(99)
