@@ -6,7 +6,7 @@ from datetime import date
 from geo import coverage
 from geo.coverage import PARTS, SCENARIOS
 from layers.catalogue import ALL
-from server import records, words
+from server import records, stageguide, words
 from server.figures import WASTE_WATER_KEYS
 from server.i18n import gettext as _
 from server.i18n import m3, number, percent_range, text
@@ -159,7 +159,7 @@ def _ours(services, as_of):
 
 
 def method(services):
-    """Formulas, norms, the worked example (computed by the real code) and what the method cannot do."""
+    """Formulas, norms, the worked example (computed by the real code), what the method cannot do, and the stages."""
     norms = [
         {
             "name": text(r, "norm"),
@@ -179,6 +179,7 @@ def method(services):
         "example": worked_example(),
         "limits": _limits(services),
         "sources": freshness(services),
+        "stages": stageguide.guide(services.book.rules, services.book.calendar, services.today()),
     }
 
 

@@ -150,25 +150,25 @@ def compliant_samplings(ask):
     span = (run[-1][0] - run[0][0]).days if run else 0
     if len(run) >= samples and span >= days:
         return []
-    out = [_samplings_lacking(run, samples, days, span)]
+    values = {"have": len(run), "need": samples, "span": span, "days": days}
+    if run:
+        values["from"] = max(run[0][0] + timedelta(days=days), found[-1][0] + timedelta(days=1))
+    out = [_samplings_lacking(values)]
     judged = [o for o in found if o[1] is not None]
     if judged and judged[-1][1] is False:
         words = N_("the last result exceeds (sampling of %(on)s); counting begins anew after it")
         out.append(Missing("last_exceeds", words, {"on": judged[-1][0]}))
     unjudged = sum(o[1] is None for o in found)
     if unjudged:
-        words = N_("not judged, so not counted without a numbered decision on the limits: %(n)s samplings")
+        words = N_("not judged, so not counted without a numbered decision on the limits: samplings of %(n)s days")
         out.append(Missing("unjudged", words, {"n": unjudged}))
     return out
 
 
-def _samplings_lacking(run, samples, days, span):
-    values = {"have": len(run), "need": samples, "days": days, "span": span}
-    if not run:
-        words = N_("%(have)s of %(need)s compliant samplings")
-        return Missing("samplings_missing", words, values)
-    values["from"] = max(run[0][0] + timedelta(days=days), run[-1][0] + timedelta(days=1))
-    if len(run) < samples:
+def _samplings_lacking(values):
+    if not values["have"]:
+        return Missing("samplings_missing", N_("%(have)s of %(need)s compliant samplings"), values)
+    if values["have"] < values["need"]:
         words = N_("%(have)s of %(need)s compliant samplings; the last of them may be taken from %(from)s on")
         return Missing("samplings_missing", words, values)
     words = N_("%(have)s compliant samplings span %(span)s of %(days)s days; one more may be taken from %(from)s on")
@@ -227,7 +227,7 @@ def photo_pair(ask):
 # --- who ---
 
 
-@need(N_("an approver who neither entered nor uploaded any of the counted results, nor took the pair of photos in"),
+@need(N_("an approver who neither entered nor uploaded any of the counted results, nor uploaded the pair of photos"),
       kind="identity")  # fmt: skip
 def other_approver(ask):
     out = []

@@ -68,6 +68,12 @@ def holidays_of(year, calendar=CALENDAR):
     return dict(sorted((given | named).items()))
 
 
+def weekends_worked(year, calendar=CALENDAR):
+    """Saturdays and Sundays of a year that are worked, in order."""
+    given = {day for day in calendar.workdays if day.year == year and day.weekday() >= 5}
+    return sorted(given | (_of_year(year)[1] - set(calendar.days_off)))
+
+
 def is_working_day(day, calendar=CALENDAR):
     """
     >>> [is_working_day(date(2026, 2, d)) for d in (13, 16, 20, 23)]  # Tết Bính Ngọ: 14 to 22 February

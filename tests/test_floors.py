@@ -87,6 +87,7 @@ FLOORS = [
         "server.desk",
         "server.casefile",
         "server.caseforms",
+        "server.ranking",
         "server.drawing",
     },
     {"server.office", "server.casedesk", "server.editforms", "server.timeline", "server.replies"},
