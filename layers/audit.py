@@ -5,7 +5,9 @@ row breaks the chain. Rows cut off at the end are found by the database's own co
 written, and by a head (number and hash) that was noted elsewhere.
 """
 
+import csv
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 
@@ -146,6 +148,20 @@ def rows(con, *, thing=None, who=None, action=None, since=None, until=None, befo
         query = query.where(_rows.c.number < before)
     for row in con.execute(query.limit(limit)).mappings():
         yield dict(row) | {k: None if row[k] is None else json.loads(row[k]) for k in ("old", "new")}
+
+
+def csv_bytes(found):
+    """Rows of rows() as a CSV file, UTF-8 with byte-order mark; texts that look like a formula get an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    names = [*_NAMES, "hash"]
+    writer.writerow(names)
+    for row in found:
+        cells = [_json(row[n]) if n in ("old", "new") else row[n] for n in names]
+        writer.writerow(
+            ["'" + c if isinstance(c, str) and c[:1] in ("=", "+", "-", "@", "\t", "\r") else c for c in cells]
+        )
+    return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8", "replace")
 
 
 def _json(values):

@@ -2,7 +2,7 @@
 
     received = read(path)                 what is in the file, as it stands there
     named = rename(received, layer)       its columns under the catalogue's names
-    trial = dry_run(store, layer, frame)  new, changed and refused rows, nothing written
+    trial = dry_run(held, layer, frame)  new, changed and refused rows, nothing written
     store.write(trial.checked, ...)       one transaction, one version
 
 Where the coordinates belong is the business of geo/crs.py; here a file only says what it declares.
@@ -322,10 +322,13 @@ def _as_text(value):
     return value if isinstance(value, str) else str(value)
 
 
-def dry_run(store, layer, frame):
-    """What writing a frame would do, as a Trial; nothing is written. frame: as rename() gives it, in EPSG:4326."""
+def dry_run(held, layer, frame):
+    """What writing a frame would do, as a Trial; nothing is written.
+
+    held: the rows that are there, as a snapshot. frame: as rename() gives it, in EPSG:4326.
+    """
     checked, refused = sift(layer, frame)
-    there = _by_key(layer, store.snapshot(layer.name))
+    there = _by_key(layer, held)
     here = _by_key(layer, checked.rows)
     new = [k for k in here if k not in there]
     changed, same = {}, 0

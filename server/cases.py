@@ -245,6 +245,14 @@ class Cases(Dossier):
                 self._audit(con, SYSTEM, "adopt", case.code, None, {"stage": case.stage, "source": public["source"]})
             return list(fresh["code"])
 
+    def rows(self):
+        """The cases as rows of the layer `hotspots`, published or not, for comparing with a file."""
+        held = self.all()
+        made = [publication.public_fields(c, {}) | {"code": c.code} for c in held]
+        shapes = [c.geometry for c in held]
+        frame = pd.DataFrame(made, dtype=object).drop(columns="geometry", errors="ignore")
+        return check(LAYERS["hotspots"], gpd.GeoDataFrame(frame, geometry=shapes, crs=4326), repair=False).rows
+
     def take_rows(self, user, rows, *, source):
         """Bring imported rows of the layer into the register; {"new": codes, "changed": codes}.
 

@@ -45,14 +45,18 @@ class Prepared:
     frame: pd.DataFrame
 
 
-def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert"):
+def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert", held=None):
     """Everything but the writing, as Prepared.
 
     reading: a geo.crs.Reading somebody chose; without it the coordinate doctor decides, and asks where it
     is not sure. columns: {column: field} beside the guessed ones. fill: values for blank required fields.
-    In an upsert, fields that the file does not have keep what the store holds.
+    In an upsert, fields that the file does not have keep what the store holds. held: the rows to compare
+    with where they are not the public ones, as of the register.
     """
     layer, path = ALL[layer_name], Path(path)
+    if layer.gated and (mode != "upsert" or layer_name != "hotspots"):
+        raise ImportRefused(f"{layer_name} belongs to the register: rows are added or changed by key, never replaced.")
+    held = store.snapshot(layer_name) if held is None else held
     if path.exists() and path.samefile(store.path):
         raise ImportRefused("This is the store's own live file; GDAL must not open it here. Import a copy of it.")
     received = ingest.read(path, sheet=sheet)
@@ -72,16 +76,19 @@ def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, 
         frame, diagnosis = _placed(store, received, frame, named, reading, notes)
     made = ingest.rename(frame, layer, match)
     if mode == "upsert":
-        made = _kept(store, layer, made)
+        made = _kept(held, layer, made)
     made = ingest.fill_blanks(made, fill or {})
-    trial = ingest.dry_run(store, layer, made)
+    trial = ingest.dry_run(held, layer, made)
     notes += trial.checked.repairs
     left_out = [c for c in named if c not in match]
     return Prepared(layer, trial, match, left_out, diagnosis, notes, received.sha256, path.name, frame)
 
 
 def apply(store, prepared, *, who, mode="upsert"):
-    """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written."""
+    """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written.
+
+    Layers behind the publication gate go to the register instead: see Cases.take_rows.
+    """
     trial = prepared.trial
     if not trial.new and not trial.changed and not (mode == "replace" and trial.missing):
         return False
@@ -196,9 +203,8 @@ def _places(store, frame, named):
     return np.array([None if v is None or isinstance(v, float) else v for v in out], dtype=object)
 
 
-def _kept(store, layer, made):
+def _kept(there, layer, made):
     """Rows that are in the store already keep their fields, and place, where the file has no such column."""
-    there = store.snapshot(layer.name)
     if any(k not in made for k in layer.key):
         return made
     keys = pd.MultiIndex.from_frame(there[list(layer.key)].astype(object))

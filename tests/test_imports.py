@@ -94,19 +94,26 @@ def test_text_of_old_fonts_is_brought_to_unicode(filled, tmp_path):
 
 
 def test_an_upsert_keeps_what_the_file_does_not_speak_of(filled, tmp_path):
-    before = filled.snapshot("hotspots").set_index("code")
-    (tmp_path / "x.csv").write_text("code;Giai đoạn\nHS01;Đang khắc phục\nHS02;Đã xác nhận\n", encoding="utf-8")
-    prepared = imports.prepare(filled, "hotspots", tmp_path / "x.csv")
-    assert (
-        prepared.trial.changed == {("HS01",): {"stage": ("confirmed", "in_remediation")}} and prepared.trial.same == 1
-    )
+    before = filled.snapshot("waste_sites").set_index("code")
+    one, two = before.index[:2]
+    same = before.at[two, "kind"]
+    (tmp_path / "x.csv").write_text(f"code;kind\n{one};dump\n{two};{same}\n", encoding="utf-8")
+    prepared = imports.prepare(filled, "waste_sites", tmp_path / "x.csv")
+    assert prepared.trial.changed == {(one,): {"kind": (before.at[one, "kind"], "dump")}} and prepared.trial.same == 1
     assert imports.apply(filled, prepared, who="somebody")
-    after = filled.snapshot("hotspots").set_index("code")
-    assert len(after) == 29 and after.at["HS01", "stage"] == "in_remediation"
-    assert after.at["HS01", "source"] == before.at["HS01", "source"]
-    assert after.geometry["HS01"].equals(before.geometry["HS01"])
-    filled.restore("hotspots", 1)
-    assert filled.history("hotspots")[0]["sha256"] == filled.history("hotspots")[-1]["sha256"]
+    after = filled.snapshot("waste_sites").set_index("code")
+    assert len(after) == len(before) and after.at[one, "kind"] == "dump"
+    assert after.at[one, "source"] == before.at[one, "source"]
+    assert after.geometry[one].equals(before.geometry[one])
+    filled.restore("waste_sites", 1)
+    assert filled.history("waste_sites")[0]["sha256"] == filled.history("waste_sites")[-1]["sha256"]
+
+
+def test_hotspots_are_not_replaced_by_a_file(filled, tmp_path):
+    (tmp_path / "x.csv").write_text("code;name_vi\nHS01;Tên\n", encoding="utf-8")
+    for layer, mode in (("hotspots", "replace"), ("hotspots", "append"), ("hotspot_events", "upsert")):
+        with pytest.raises(imports.ImportRefused, match="register"):
+            imports.prepare(filled, layer, tmp_path / "x.csv", mode=mode)
 
 
 def test_replacing_a_layer_says_what_goes(filled, tmp_path):
@@ -138,9 +145,20 @@ def test_the_command_shows_first_and_writes_on_request(filled, tmp_path, wards, 
     assert "20 new, 0 changed" in out and "Nothing was written" in out and "EPSG:9209" in out
     assert len(filled.snapshot("hotspots")) == 29
     assert cli.main([*words, "--apply"]) == 0
-    assert "--put-back 1" in capsys.readouterr().out and len(filled.snapshot("hotspots")) == 49
+    out = capsys.readouterr().out
+    assert "20 new cases, 0 changed" in out and "second person" in out
+    assert len(filled.snapshot("hotspots")) == 29  # in the register, and not yet public
     assert cli.main([*words, "--apply"]) == 0
-    assert "20 the same" in capsys.readouterr().out
+    assert "0 new, 0 changed, 20 the same" in capsys.readouterr().out
+
+
+def test_the_command_writes_a_layer_as_one_version_that_can_be_put_back(filled, tmp_path, capsys):
+    (tmp_path / "x.csv").write_text(
+        f"code;kind\n{filled.snapshot('waste_sites')['code'].iloc[0]};dump\n", encoding="utf-8"
+    )
+    words = ["import", "waste_sites", str(tmp_path / "x.csv"), "--data", str(filled.data_dir), "--apply"]
+    assert cli.main(words) == 0
+    assert "--put-back 1" in capsys.readouterr().out and filled.versions()["waste_sites"] == 2
 
 
 @pytest.mark.parametrize(

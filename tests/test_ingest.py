@@ -191,7 +191,7 @@ def test_a_dry_run_tells_new_changed_same_missing_and_refused(filled, points):
     frame.loc[0, "name_vi"] = "Tên khác"
     frame.loc[1, "geometry"] = shapely.Point(106.5, 20.7)
     frame.loc[4, "stage"] = "clean"
-    trial = ingest.dry_run(filled, HOTSPOTS, frame)
+    trial = ingest.dry_run(filled.snapshot("hotspots"), HOTSPOTS, frame)
     assert trial.new == [("A1",)] and trial.same == 1 and len(trial.missing) == 26
     assert trial.changed[("HS01",)] == {"name_vi": (there["name_vi"].iloc[0], "Tên khác")}
     assert trial.changed[("HS02",)] == {"geometry": ("", "moved")}
@@ -201,7 +201,7 @@ def test_a_dry_run_tells_new_changed_same_missing_and_refused(filled, points):
 
 def test_the_same_file_again_changes_nothing(filled):
     for name in ("hotspots", "admin_units", "treatment_plants", "plant_states", "indicators"):
-        trial = ingest.dry_run(filled, ALL[name], filled.snapshot(name))
+        trial = ingest.dry_run(filled.snapshot(name), ALL[name], filled.snapshot(name))
         assert not trial.new and not trial.changed and not trial.missing and not trial.refused, name
         assert trial.same == len(filled.snapshot(name))
 
@@ -211,7 +211,7 @@ def test_every_refused_row_is_told_once_for_each_of_its_faults(filled):
     frame["value_low"] = frame["value_low"].astype(object)
     frame.loc[1, ["value_low", "confidence"]] = ["many", "sure"]
     frame.loc[3, "code"] = frame.loc[2, "code"]
-    trial = ingest.dry_run(filled, ALL["norms"], frame)
+    trial = ingest.dry_run(filled.snapshot("norms"), ALL["norms"], frame)
     assert sorted((p.row, p.field) for p in trial.refused) == [(1, "confidence"), (1, "value_low"), (3, "code")]
     assert len(trial.checked.rows) == 3
     assert np.isfinite(trial.checked.rows["value_low"]).all()
