@@ -71,7 +71,7 @@ def people_near(places, surface, *, bands_m=BANDS_M, land=None):
     places: GeoSeries or GeoDataFrame with a CRS (points, lines or areas; one place together). surface:
     anything with values (people per cell, NaN unknown), transform and crs, such as
     geo.population.Surface, north-up in EPSG:9210. land: GeoSeries or GeoDataFrame; what is not land is
-    not unknown, it is water. Without it every cell without a value is unknown, the sea too.
+    not unknown, it is water. Without it, or without rows, every cell without a value is unknown, the sea too.
     Raises ValueError: no CRS, another CRS of the raster, bands that do not rise from above 0.
     """
     bands_m = tuple(float(b) for b in bands_m)
@@ -82,7 +82,7 @@ def people_near(places, surface, *, bands_m=BANDS_M, land=None):
         return None
     if CRS.from_user_input(surface.crs) != METRIC:
         raise ValueError(f"The raster is in {CRS.from_user_input(surface.crs).name}; EPSG:9210 is wanted.")
-    ground = None if land is None else place_of(land)
+    ground = None if land is None or land.empty else place_of(land)
     out, inner, inside = [], 0.0, shapely.Polygon()
     cells, values, frame = _cells(surface, place.buffer(bands_m[-1], quad_segs=_CORNERS))
     before = np.zeros(len(values))

@@ -212,7 +212,9 @@ def assess(
         bands = exposure.people_near(places, surface, bands_m=bands_m, land=land)
         near = exposure.receptors_near(places, receptors, reach_m=max(bands_m))
         found = waterways.to_intakes(places, net, intakes) if water else None
-        facts |= _people_facts(bands, land is not None) | {"receptors": None if near is None else len(near)}
+        facts |= _people_facts(bands, land is not None and not land.empty) | {
+            "receptors": None if near is None else len(near)
+        }
         facts |= _intake_facts(found)
         rings = None if bands is None else exposure.rings(bands)
     told = priority(Facts(**facts), weights)

@@ -260,6 +260,7 @@ def test_all_water_around_is_nobody_only_where_the_land_is_known():
     far = gpd.GeoSeries([shapely.box(X0 + 50000, Y0, X0 + 50100, Y0 + 100)], crs=METRIC)
     assert line_of(assess(place(150, 150), surface=sea, land=far)).points == 0
     assert line_of(assess(place(150, 150), surface=sea)).points is None
+    assert line_of(assess(place(150, 150), surface=sea, land=far.iloc[:0])).points is None
 
 
 def line_of(told, what="people"):
