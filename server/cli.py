@@ -3,20 +3,26 @@
 import argparse
 import getpass
 import json
+import logging
 import signal
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
+from layers import audit
 from layers.catalogue import ALL
 from layers.errors import LayerError
 from server import imports
+from server.accounts import AccountError, Accounts, User
 from server.figures import LEVELS
 from server.ledgers import ledger_csv, ledger_document, ledger_table
+from server.people import MEDIA, ROLES
 
 ROOT = Path(__file__).resolve().parent.parent
+log = logging.getLogger("cangxanh")
 
 
 def main(argv=None):
@@ -25,7 +31,7 @@ def main(argv=None):
     try:
         with ExitStack() as arguments.opened:
             return arguments.run(arguments) or 0
-    except (LayerError, CommandError) as e:
+    except (LayerError, CommandError, AccountError) as e:
         print(f"cangxanh: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -93,7 +99,60 @@ def _parser():
     sub = command("versions", _versions, "List the versions of the layers, or put an earlier one back.")
     sub.add_argument("layer", nargs="?", choices=sorted(ALL), metavar="LAYER", help="one layer or table (default: all)")
     sub.add_argument("--put-back", type=int, metavar="N", help="make version N of LAYER the newest again")
+
+    _user_parser(commands)
+
+    sub = command("audit", _audit, "Check that no row of the audit was changed, removed or moved; or write it out.")
+    sub.add_argument("what", choices=("verify", "export"))
+    sub.add_argument("--head", action="append", default=[], type=_head, metavar="NUMBER:HASH",
+                     help="a head that an earlier verify printed; proves that the rows up to it are the same")  # fmt: skip
+    sub.add_argument("--people", action="store_true", help="the audit of accounts, in the file of people and secrets")
+    sub.add_argument("--thing", help="export only this, e.g. case:HS-0101, or case:* for all cases")
+    sub.add_argument("--format", choices=("csv", "json"), default="csv")
     return parser
+
+
+def _user_parser(commands):
+    words = "The accounts of the people: user add|list|edit|role|reset|disable|enable."
+    actions = commands.add_parser("user", help=words, description=words).add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+
+    def action(name, run, words, login=True):
+        sub = actions.add_parser(name, help=words, description=words)
+        sub.set_defaults(run=run)
+        sub.add_argument("--data", type=Path, default=ROOT / "var", metavar="DIR", help="data folder (default: var)")
+        if login:
+            sub.add_argument("login", help="the name to sign in with")
+        return sub
+
+    def scope(sub):
+        sub.add_argument("--ward", action="append", metavar="CODE", help="a ward of the person (default: whole city)")
+        sub.add_argument("--medium", action="append", choices=MEDIA, help="a medium of the person (default: all)")
+
+    action("list", _user_list, "List everybody, with role, scope and state.", login=False)
+    sub = action("add", _user_add, "Add a person and print a one-time password.")
+    sub.add_argument("--name", required=True, help="the name as others see it")
+    sub.add_argument("--role", required=True, choices=ROLES)
+    scope(sub)
+    sub = action("edit", _user_edit, "Change the name or the scope; a scope that is given replaces the old one.")
+    sub.add_argument("--name", help="the name as others see it")
+    scope(sub)
+    sub.add_argument("--whole-city", action="store_true", help="no longer tied to wards")
+    sub.add_argument("--all-media", action="store_true", help="no longer tied to media")
+    sub = action("role", _user_role, "Give a person another role, which signs them out.")
+    sub.add_argument("role", choices=ROLES)
+    sub = action("reset", _user_reset, "Print a one-time password; also ends the waiting after wrong tries.")
+    sub.add_argument("--drop-codes", action="store_true", help="switch one-time codes off (the phone is lost)")
+    action("disable", _user_disable, "A person can no longer sign in and is signed out.")
+    action("enable", _user_enable, "A disabled person can sign in again.")
+
+
+def _head(text):
+    try:
+        return audit.head_of(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def _day(text):
@@ -147,8 +206,23 @@ def _serve(arguments):
     shown = f"[{shown}]" if ":" in shown else shown
     signal.signal(signal.SIGTERM, _stop)  # closes the store, so that its file is whole without -wal
     threading.Thread(target=services.warm, daemon=True).start()
+    threading.Thread(target=_rounds, args=(services,), daemon=True).start()
     print(f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
+    first = services.accounts.first_administrator()
+    if first:
+        print(f"First administrator: {first[0]}, one-time password {first[1]} (shown only this once).", flush=True)
+        print(f"Sign in at http://{shown}:{port}/sign-in and choose a password of your own.", flush=True)
     server.run()
+
+
+def _rounds(services):
+    """Every minute: what happens by itself. A round that fails is told in the log, and the next one tried."""
+    while True:
+        try:
+            services.rounds()
+        except Exception:
+            log.exception("a round of the register failed")
+        time.sleep(60)
 
 
 def _stop(*_):
@@ -183,6 +257,89 @@ def _listen(host, port):
     return sock
 
 
+# --- user ---
+
+
+def _people(arguments, *, wards=None):
+    """The accounts, and the codes that a scope may name where wards are given."""
+    if wards:
+        from server.accountpages import ward_codes
+
+        services = _open(arguments)
+        return services.accounts, ward_codes(services.store)
+    accounts = Accounts(arguments.data)
+    arguments.opened.callback(accounts.close)
+    return accounts, None
+
+
+def _person(accounts, login):
+    try:
+        return accounts.named(login)
+    except KeyError:
+        raise CommandError(f"Nobody signs in as '{login}'. See: run.py user list") from None
+
+
+def _by():
+    return f"console ({getpass.getuser()})"
+
+
+def _user_list(arguments):
+    accounts, _ = _people(arguments)
+    for p in accounts.users():
+        state = "disabled" if not p.active else "one-time password" if p.must_change else "active"
+        wards, media = ", ".join(p.wards) or "whole city", ", ".join(p.media) or "all media"
+        codes = "codes on" if p.totp else "codes off"
+        print(f"{p.login:20} {p.role:16} {state:18} {codes:10} {p.name}  ({wards}; {media})")
+
+
+def _user_add(arguments):
+    accounts, known = _people(arguments, wards=arguments.ward)
+    scope = {"wards": arguments.ward or (), "media": arguments.medium or ()}
+    person = accounts.add(_by(), arguments.login, name=arguments.name, role=arguments.role, known_wards=known, **scope)
+    print(f"{person.login} was added as {person.role}.")
+    _tell_password(accounts.reset(_by(), person.id))
+
+
+def _user_edit(arguments):
+    accounts, known = _people(arguments, wards=arguments.ward)
+    person = _person(accounts, arguments.login)
+    wards = () if arguments.whole_city else arguments.ward or person.wards
+    media = () if arguments.all_media else arguments.medium or person.media
+    name = arguments.name or person.name
+    accounts.edit(_by(), person.id, name=name, role=person.role, wards=wards, media=media, known_wards=known)
+    print(f"{person.login} was changed.")
+
+
+def _user_role(arguments):
+    accounts, _ = _people(arguments)
+    person = _person(accounts, arguments.login)
+    accounts.edit(_by(), person.id, name=person.name, role=arguments.role, wards=person.wards, media=person.media)
+    print(f"{person.login} is now {arguments.role}; every session was ended.")
+
+
+def _user_reset(arguments):
+    accounts, _ = _people(arguments)
+    person = _person(accounts, arguments.login)
+    _tell_password(accounts.reset(_by(), person.id, drop_codes=arguments.drop_codes))
+
+
+def _tell_password(password):
+    print(f"One-time password, shown only this once: {password}")
+    print("At the first sign-in a password of their own is asked for.")
+
+
+def _user_disable(arguments):
+    accounts, _ = _people(arguments)
+    accounts.set_active(_by(), _person(accounts, arguments.login).id, False)
+    print(f"{arguments.login} can no longer sign in; every session was ended.")
+
+
+def _user_enable(arguments):
+    accounts, _ = _people(arguments)
+    accounts.set_active(_by(), _person(accounts, arguments.login).id, True)
+    print(f"{arguments.login} can sign in again.")
+
+
 # --- population ---
 
 
@@ -208,7 +365,8 @@ def _population(arguments):
 
 
 def _import(arguments):
-    store = _open(arguments).store
+    services = _open(arguments)
+    store, register = services.store, ALL[arguments.layer].gated
     columns = dict(_pair(text) for text in arguments.map)
     fill = {"source": arguments.source, "confidence": arguments.confidence, "geometry_quality": arguments.quality}
     prepared = imports.prepare(
@@ -220,6 +378,7 @@ def _import(arguments):
         columns=columns,
         fill={k: v for k, v in fill.items() if v and k in ALL[arguments.layer].by_name},
         mode=arguments.mode,
+        held=services.book.rows() if register else None,
     )
     trial = prepared.trial
     for note in prepared.notes:
@@ -245,6 +404,14 @@ def _import(arguments):
         print(f"The refused rows with their reasons are in {kept}.")
     if not arguments.apply:
         print("Nothing was written. Add --apply to write it.")
+    elif register:
+        done = services.book.take_rows(
+            console(), trial.checked.rows, source=f"{prepared.name} ({prepared.sha256[:12]})"
+        )
+        print(
+            f"In the register: {len(done['new'])} new cases, {len(done['changed'])} changed. Stages do not change by import; "
+            "nothing is public before a second person approves it on the desk."
+        )
     elif imports.apply(store, prepared, who=getpass.getuser(), mode=arguments.mode):
         version = store.versions()[arguments.layer]
         print(
@@ -252,6 +419,11 @@ def _import(arguments):
         )
     else:
         print("There was nothing to write.")
+
+
+def console():
+    """Who works at the keyboard of this machine, for the register and its audit."""
+    return User(0, "console", getpass.getuser(), "administrator")
 
 
 def _pair(text):
@@ -282,6 +454,34 @@ def _versions(arguments):
         )
     for layer, problems in store.refused().items():
         print(f"An edit of {layer} by another program is not used: {' '.join(problems)}")
+
+
+# --- audit ---
+
+
+def _audit(arguments):
+    services = _open(arguments)
+    kept = services.accounts.vault if arguments.people else services.store
+    with kept.reading() as con:
+        if arguments.what == "export":
+            rows = audit.rows(con, thing=arguments.thing)
+            if arguments.format == "json":
+                json.dump(list(rows), sys.stdout, ensure_ascii=False, indent=1)
+                print()
+            else:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(audit.csv_bytes(rows))
+            return None
+        head, problems = audit.head(con), audit.verify(con, arguments.head)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise CommandError(f"The audit does not hold: {len(problems)} problems.")
+    if head is None:
+        print("The audit is empty.")
+    else:
+        print(f"The audit holds: {head.number} rows. Note this head elsewhere: {head}")
+    return None
 
 
 # --- ledger ---

@@ -85,6 +85,11 @@ class Docket:
             in_scope(user, case)
         return case
 
+    def knows(self, code):
+        """Whether there is a case of this code."""
+        with self._store.reading() as con:
+            return con.scalar(sa.select(cases.c.id).where(cases.c.code == code)) is not None
+
     def situation(self, case):
         """What the rules of remediation look at."""
         with self._store.reading() as con:

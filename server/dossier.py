@@ -142,12 +142,12 @@ class Dossier(Docket):
 
     def link(self, user, code, kind, ref):
         """Tie a report, a facility or another case to a case."""
-        role(user, WRITERS, N_("Your role does not link records."))
         with self._store.transaction() as con:
-            self._held(con, user, code)
             self.link_in(con, user, code, kind, ref)
 
     def link_in(self, con, user, code, kind, ref):
         """As link, inside a transaction that does other things too."""
+        role(user, WRITERS, N_("Your role does not link records."))
+        self._held(con, user, code)
         if self._link(con, user, code, kind, ref):
             self._audit(con, user, "link", code, None, {kind: ref})

@@ -15,6 +15,7 @@ from server.figures import Figures
 from server.files import Files
 from server.priorities import Priorities
 from server.publication import Publication
+from server.reports import Reports
 
 CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
 POPULATION = "population.tif"
@@ -25,7 +26,7 @@ class Services:
     """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF.
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
-    book: the register of cases, with the priorities of each.
+    book: the register of cases, with the priorities of each; reports: of citizens.
     """
 
     store: Store
@@ -37,14 +38,24 @@ class Services:
     gate: Publication = field(init=False)
     book: Cases = field(init=False)
     priorities: Priorities = field(init=False)
+    reports: Reports = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
         self.files = Files(self.store.data_dir / "files")
         self.gate = Publication(self.store, wards=self.ward_names, now=self.now)
         self.book = Cases(self.store, self.gate, now=self.now)
+        self.reports = Reports(self.store, self.files, now=self.now, knows_case=self.book.knows, tie=self._tie)
+        self.book.reports_near, self.book.reports_of = self.reports.count_near, self.reports.entries
         self.book.adopt()
         self.priorities = Priorities(self.store, self.book, self.population, now=self.now)
+
+    def _tie(self, con, user, case, report):
+        self.book.link_in(con, user, case, "report", report)
+
+    def rounds(self):
+        """What happens by itself: embargoes end, and what was closed is watched. Returns the codes that moved."""
+        return [*self.gate.release(), *self.book.watch()]
 
     def close(self):
         """Let go of the files."""
