@@ -186,6 +186,7 @@
   };
 
   cx.signs = (map, entry, data) => {
+    entry.clear?.(); // the same layer drawn anew, with other features
     // beside volumes the signs stay small, so that they do not hide them
     const usual = Object.values(cx.layers).some(({ spec }) => spec.kind === "symbols") ? 15 : 20;
     const sizeAt = (zoom) => Math.round(Math.min(26, Math.max(12, usual * 1.25 ** (zoom - NATURAL_ZOOM))));
@@ -222,6 +223,11 @@
     };
     arrange();
     map.on("zoomend", arrange);
+    entry.clear = () => {
+      map.off("zoomend", arrange);
+      entry.group.clearLayers();
+      entry.byCode.clear();
+    };
     return marks.length;
   };
 })();

@@ -1,0 +1,215 @@
+"""The public status of the hotspots on a day: one list of rows for the map, the table, the counts and the files.
+
+A row is a row of the register (server/register.py) with the stage of that day; every other field is
+recorded as it is now. A row further has: why (known or undated), stage_since, shown_then, known_since
+and exact (server/history.py), age_days, due (overdue, due, none, over, unknown), due_days, relapsed.
+"""
+
+from dataclasses import dataclass
+
+from layers.catalogue import ALL
+from layers.export import public_fields
+from layers.letters import fold
+from server import history, records, register
+from server.i18n import gettext, language, ngettext
+
+DAYS_PER_YEAR = 365.25
+AGES = {"under_1": (0, 1), "1_5": (1, 5), "5_10": (5, 10), "over_10": (10, float("inf"))}
+DUE_SOON_DAYS = 14
+EXPORTED = ("as_of", "stage_shown_then", "known_since", "known_since_is_exact", "age_days",
+            "deadline_state", "days_to_deadline", "ward", "ward_name")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Status:
+    """All rows of a day, in the order of stages and codes, and how many are left out of it, with why."""
+
+    rows: tuple[dict, ...]
+    not_yet: int
+    undated: int
+
+
+def pasts(services):
+    """The history.Past of every public hotspot by code."""
+    store = services.store
+    return services.figures.kept(
+        "pasts", lambda: history.pasts(store.snapshot("hotspots"), store.snapshot("hotspot_events"))
+    )
+
+
+def status(services, day):
+    """The Status at the end of a day."""
+    today = services.today()
+    return services.figures.kept("status", lambda *_: _status(services, day, today), day, today)
+
+
+def _status(services, day, today):
+    every, rows, left = pasts(services), [], {"not_yet": 0, "undated": 0}
+    order = [c.value for c in ALL["hotspots"].by_name["stage"].allowed]
+    for r in register.hotspots(services, day):
+        past = every[r["code"]]
+        found = history.standing(past, day, today=today)
+        if found.stage is None:
+            left[found.why] += 1
+            continue
+        due, days = history.due(past, day, today=today)
+        rows.append(
+            r | {
+                "stage": found.stage, "why": found.why, "stage_since": found.since, "shown_then": found.shown_then,
+                "known_since": past.since, "exact": past.exact, "age_days": history.age_days(past, day),
+                "due": due, "due_days": days,
+                "relapsed": max(found.relapses, int(r["relapses"] or 0) if day >= today else 0),
+            }
+        )  # fmt: skip
+    rows.sort(key=lambda r: (order.index(r["stage"]), r["code"]))
+    return Status(tuple(rows), **left)
+
+
+def fixed(row, q, wards_named=()):
+    """Whether a row fits what does not change with time: medium, class, ward and words."""
+    unit = (row["unit"] or {}).get("code")
+    return (
+        (not q["medium"] or q["medium"] in row["media_list"])
+        and (not q["class"] or row["class"] == q["class"])
+        and (not q["ward"] or unit == q["ward"])
+        and (records.matches(row, q["q"]) or unit in wards_named)
+    )
+
+
+def chosen(rows, q, wards_named=()):
+    """The rows that fit every choice: stage, age and overdue on that day, and what fixed() asks."""
+    return [
+        r
+        for r in rows
+        if fixed(r, q, wards_named)
+        and (not q["stage"] or r["stage"] == q["stage"])
+        and (not q["age"] or age_class(r["age_days"]) == q["age"])
+        and (not q["overdue"] or r["due"] == "overdue")
+    ]
+
+
+def wards_named(store, typed):
+    """Codes of the wards one of whose earlier names contains the typed text, marks or not."""
+    typed = fold(typed)
+    if len(typed) < 2:
+        return frozenset()
+    old = store.snapshot("old_names")
+    return frozenset(
+        code for code, name in zip(old["ward_code"], old["old_name_vi"], strict=True) if typed in fold(name)
+    )
+
+
+def wards(rows):
+    """The wards of these rows, each once, in the order of their names: dicts code, name_vi, name_en, count."""
+    found = {}
+    for r in rows:
+        if r["unit"]:
+            held = found.setdefault(r["unit"]["code"], {**r["unit"], "count": 0})
+            held["count"] += 1
+    return sorted(found.values(), key=lambda w: fold(w["name_vi"]))
+
+
+def stage_counts(rows):
+    """(stage, how many) in the order of the stages, without those that have none."""
+    stages = [c.value for c in ALL["hotspots"].by_name["stage"].allowed]
+    counted = [(s, sum(r["stage"] == s for r in rows)) for s in stages]
+    return [(s, n) for s, n in counted if n]
+
+
+def age_class(days):
+    """under_1, 1_5, 5_10 or over_10 years, or unknown.
+
+    >>> [age_class(d) for d in (None, 0, 365, 366, 4000)]
+    ['unknown', 'under_1', 'under_1', '1_5', 'over_10']
+    """
+    if days is None:
+        return "unknown"
+    return next(name for name, (low, high) in AGES.items() if low <= days / DAYS_PER_YEAR < high)
+
+
+def age_words(days, exact=True):
+    """An age in whole days, months or years; "at least" where the beginning is only the date of a source."""
+    if days is None:
+        return gettext("not dated")
+    if days < 60:
+        words = ngettext("one day", "%(num)s days", days)
+    elif days < 2 * DAYS_PER_YEAR:
+        words = ngettext("one month", "%(num)s months", int(days * 12 / DAYS_PER_YEAR))
+    else:
+        words = ngettext("one year", "%(num)s years", int(days / DAYS_PER_YEAR))
+    return words if exact else gettext("at least %(time)s", time=words)
+
+
+def due_words(row):
+    """(words, colour) of a deadline; colour: late, soon, good, quiet, or "" where there is nothing to say."""
+    state, days = row["due"], row["due_days"]
+    if state == "overdue":
+        return ngettext("overdue by one day", "overdue by %(num)s days", -days), "late"
+    if state == "due":
+        words = gettext("due today") if days == 0 else ngettext("one day left", "%(num)s days left", days)
+        return words, "soon" if days <= DUE_SOON_DAYS else "good"
+    if state == "none":
+        return gettext("no deadline recorded"), "quiet"
+    return (gettext("not known on this day"), "quiet") if state == "unknown" else ("", "")
+
+
+# --- files ---
+
+
+def columns():
+    """Columns of the files: the public fields of the catalogue, then what holds on the day."""
+    return [f.name for f in public_fields("hotspots")] + list(EXPORTED)
+
+
+def cells(row, day):
+    """One row of the files. `stage` is that of the day."""
+    made = {f.name: _plain(row[f.name], f.kind) for f in public_fields("hotspots")}
+    unit = row["unit"] or {}
+    return made | {
+        "stage_since": _plain(row["stage_since"]), "as_of": day.isoformat(), "stage_shown_then": row["shown_then"], "known_since": _plain(row["known_since"]),
+        "known_since_is_exact": None if row["known_since"] is None else "yes" if row["exact"] else "no",
+        "age_days": row["age_days"], "deadline_state": row["due"], "days_to_deadline": row["due_days"],
+        "ward": unit.get("code"), "ward_name": unit.get("name_vi"),
+    }  # fmt: skip
+
+
+def _plain(value, kind="date"):
+    if value is None:
+        return None
+    if kind == "integer":
+        return int(value)
+    return value.isoformat()[:10] if hasattr(value, "isoformat") else value
+
+
+# --- the timeline of one hotspot ---
+
+
+def timeline(services, code, day):
+    """The public events of one hotspot up to a day, newest first, as dicts; `later`: published after that day.
+
+    The words are in the reader's language; photos are lists of checksums.
+    """
+    events = services.store.snapshot("hotspot_events")
+    mine = events[events["hotspot"] == code].sort_values("number", ascending=False)
+    layer, out = ALL["hotspot_events"], []
+    for row in mine.to_dict("records"):
+        e = records.plain(row)
+        happened, told = e["day"].date(), e["published_on"].date()
+        if happened > day:
+            continue
+        out.append(
+            e | {
+                "day": happened, "published_on": told, "later": told > day, "number": int(e["number"]),
+                "what": layer.words("action", e["action"], language()),
+                **{k: (e[k] or "").split(";") if e[k] else [] for k in ("photos", "photos_before", "photos_after")},
+            }
+        )  # fmt: skip
+    return out
+
+
+def photos(services, code):
+    """Checksums of every photo in the public timeline of a hotspot."""
+    events = services.store.snapshot("hotspot_events")
+    mine = events[events["hotspot"] == code]
+    held = (mine[k].dropna() for k in ("photos", "photos_before", "photos_after"))
+    return {sha for column in held for text in column for sha in text.split(";") if sha}
