@@ -129,19 +129,20 @@ class Accounts:
         return password
 
     def first_administrator(self):
-        """(login, one-time password) when there was nobody yet, else None: one administrator is made once."""
-        nobody = ~sa.exists(sa.select(users.c.id))
+        """(login, one-time password) when there was no administrator yet, else None: one is made once."""
+        none = ~sa.exists(sa.select(users.c.id).where(users.c.role == "administrator"))
         with self.vault.reading() as con:
-            if not con.scalar(sa.select(nobody)):
+            if not con.scalar(sa.select(none)):
                 return None
         password = passwords.one_time()
         kept = passwords.keep(password)
         with self.vault.writing() as con:
-            if not con.scalar(sa.select(nobody)):
+            if not con.scalar(sa.select(none)):
                 return None  # another process was quicker
-            fields = checked("admin", "Admin", "administrator", (), ())
-            self._add(con, SYSTEM, fields, password=kept, must_change=True)
-        return "admin", password
+            taken = set(con.scalars(sa.select(users.c.login)))
+            login = next(n for n in ("admin", *(f"admin-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
+            self._add(con, SYSTEM, checked(login, "Admin", "administrator", (), ()), password=kept, must_change=True)
+        return login, password
 
     # --- signing in ---
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
 
 from server import accounts
+from server.i18n import N_
 from server.i18n import gettext as _
 
 ROLES = accounts.ROLES
@@ -27,6 +28,10 @@ FORM_COOKIE_S = 7 * 24 * 3600
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 SIGN_IN = "/sign-in"
+FORGED = N_(
+    "This form was open for too long, or it came from another site. Nothing was changed. "
+    "Open the page again and send it once more."
+)
 OWN_PASSWORD = "/account/password"  # the only staff page before a one-time password was replaced
 
 
@@ -204,10 +209,7 @@ def _check_csrf():
     good = bool(cookie and salt) and hmac.compare_digest(mac.encode(), _mac(cookie, salt).encode())
     if not good or request.headers.get("Sec-Fetch-Site") == "cross-site":
         error = BadRequest()
-        error.sentence = _(
-            "This form was open for too long, or it came from another site. Nothing was changed. "
-            "Open the page again and send it once more."
-        )
+        error.sentence = _(FORGED)
         raise error
 
 

@@ -1,0 +1,324 @@
+"""Who may use which address: every route of the app, held against one written table.
+
+A new route is added to TABLE in one line: method, address, who. Who is `everybody`, `staff` (all
+roles) or roles separated by spaces, in the short form of SHORT. The walk replaces each view by one
+that only says that it was reached, so that nothing but the gate before it is tested, for everybody.
+"""
+
+import functools
+import types
+import uuid
+from urllib.parse import parse_qs, urlsplit
+
+import people
+import pytest
+
+from server import security
+from server.accounts import ROLES, Accounts
+from server.app import create_app
+from server.i18n import translations
+from server.settings import Settings
+
+SHORT = {"officer": "commune_officer", "inspector": "inspector", "approver": "approver", "planner": "planner",
+         "admin": "administrator"}  # fmt: skip
+TABLE = """
+GET    /                                             everybody
+GET    /about                                        everybody
+GET    /method                                       everybody
+GET    /indicators                                   everybody
+GET    /search                                       everybody
+GET    /healthz                                      everybody
+GET    /favicon.ico                                  everybody
+GET    /static/<path:name>                           everybody
+
+GET    /coverage                                     everybody
+GET    /coverage.csv                                 everybody
+GET    /coverage.geojson                             everybody
+GET    /coverage.xlsx                                everybody
+GET    /coverage/<code>                              everybody
+
+GET    /hotspots                                     everybody
+GET    /hotspots.atom                                everybody
+GET    /hotspots.csv                                 everybody
+GET    /hotspots.geojson                             everybody
+GET    /hotspots.xlsx                                everybody
+GET    /hotspots/<code>                              everybody
+GET    /hotspots/<code>.atom                         everybody
+GET    /hotspots/<code>/photos/<sha>                 everybody
+
+GET    /facilities                                   everybody
+GET    /facilities.csv                               everybody
+GET    /facilities.geojson                           everybody
+GET    /facilities.xlsx                              everybody
+GET    /facilities/<code>                            everybody
+
+GET    /data                                         everybody
+GET    /data/<name>.<kind>                           everybody
+GET    /data/cang-xanh.gpkg                          everybody
+GET    /data/population.tif                          everybody
+GET    /api/ground                                   everybody
+GET    /api/ledger                                   everybody
+GET    /api/suggest                                  everybody
+
+GET    /report                                       everybody
+POST   /report                                       everybody
+GET    /report/<uuid:key>                            everybody
+PUT    /report/<uuid:key>/photos/<sha>               everybody
+GET    /report/near                                  everybody
+GET    /report/ready                                 everybody
+POST   /report/send                                  everybody
+GET    /report/worker.js                             everybody
+GET    /photos/<sha>.jpg                             everybody
+GET    /track                                        everybody
+GET    /track/<code>                                 everybody
+GET    /track/<code>/file/<int:number>/<int:index>   everybody
+GET    /track/<code>/photo/<int:number>              everybody
+POST   /track/<code>/forget                          everybody
+POST   /track/<code>/message                         everybody
+POST   /track/<code>/same                            everybody
+
+GET    /sign-in                                      everybody
+POST   /sign-in                                      everybody
+GET    /sign-in/code                                 everybody
+POST   /sign-in/code                                 everybody
+POST   /sign-out                                     everybody
+GET    /account                                      staff
+GET    /account/password                             staff
+POST   /account/password                             staff
+GET    /account/codes                                staff
+POST   /account/codes/start                          staff
+POST   /account/codes/confirm                        staff
+POST   /account/codes/recovery                       staff
+POST   /account/codes/off                            staff
+POST   /account/sessions/<int:number>/end            staff
+POST   /account/sessions/end                         staff
+
+GET    /admin                                        admin
+GET    /admin/users                                  admin
+GET    /admin/users/new                              admin
+POST   /admin/users/new                              admin
+GET    /admin/users/<int:number>                     admin
+POST   /admin/users/<int:number>                     admin
+POST   /admin/users/<int:number>/reset               admin
+POST   /admin/users/<int:number>/disable             admin
+POST   /admin/users/<int:number>/enable              admin
+
+GET    /cases                                        staff
+GET    /cases/<code>                                 staff
+GET    /cases/<code>/files/<int:number>              staff
+POST   /cases/<code>/add/<what>                      officer inspector approver admin
+GET    /cases/<code>/edit                            officer inspector approver admin
+POST   /cases/<code>/edit                            officer inspector approver admin
+POST   /cases/<code>/step/<action>                   officer inspector approver admin
+GET    /cases/new                                    officer inspector approver admin
+POST   /cases/new                                    officer inspector approver admin
+GET    /cases/<code>/split                           inspector approver admin
+POST   /cases/<code>/split                           inspector approver admin
+POST   /cases/<code>/propose                         inspector approver admin
+POST   /cases/<code>/show/<int:number>               inspector approver admin
+POST   /cases/<code>/void/<kind>/<int:number>        inspector approver admin
+POST   /cases/<code>/withdraw                        approver admin
+
+GET    /inbox                                        officer inspector approver admin
+GET    /inbox/<code>                                 officer inspector approver admin
+GET    /inbox/<code>/files/<sha>                     officer inspector approver admin
+GET    /inbox/<code>/photos/<int:number>             officer inspector approver admin
+POST   /inbox/<code>/<action>                        officer inspector approver admin
+POST   /inbox/undo/<int:number>                      officer inspector approver admin
+"""
+
+
+def written():
+    """{(method, rule): roles or None for everybody}."""
+    out = {}
+    for line in filter(None, map(str.strip, TABLE.splitlines())):
+        method, rule, *who = line.split()
+        assert (method, rule) not in out, f"{method} {rule} stands twice"
+        roles = frozenset(ROLES) if who == ["staff"] else frozenset(SHORT[w] for w in who if w != "everybody")
+        out[method, rule] = None if who == ["everybody"] else roles
+    return out
+
+
+WRITTEN = written()
+CLOSED = sorted(key for key, roles in WRITTEN.items() if roles is not None)
+UNSAFE = sorted(key for key in WRITTEN if key[0] in security.UNSAFE)
+WHO = ("nobody", *ROLES)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """The app with every view replaced by one that says it was reached, and one client for each role."""
+    folder = tmp_path_factory.mktemp("roles")
+    services = types.SimpleNamespace(accounts=Accounts(folder))
+    app = create_app(Settings(data_dir=folder), services)
+    for endpoint, view in app.view_functions.items():
+        app.view_functions[endpoint] = reached(view)
+    clients = {"nobody": people.visitor(app)}
+    clients |= {role: people.signed_in(app, people.person(services, role)) for role in ROLES}
+    yield types.SimpleNamespace(app=app, services=services, clients=clients)
+    services.accounts.close()
+
+
+def reached(view):
+    @functools.wraps(view)
+    def inside(**_values):
+        return "inside"
+
+    return inside
+
+
+def address(app, method, rule):
+    """An address that leads to this rule."""
+    found = next(r for r in app.url_map.iter_rules() if r.rule == rule and method in r.methods)
+    values = {name: {"IntegerConverter": 1, "UUIDConverter": uuid.UUID(int=1)}.get(type(c).__name__, "x")
+              for name, c in found._converters.items()}  # fmt: skip
+    with app.test_request_context():
+        return app.url_map.bind("localhost").build(found.endpoint, values, method=method)
+
+
+def sent(house, who, method, rule, **options):
+    client = house.clients[who] if isinstance(who, str) else who
+    options.setdefault("headers", {"X-CSRF": client.csrf} if method in security.UNSAFE else {})
+    return client.open(address(house.app, method, rule), method=method, **options)
+
+
+def forged(answer):
+    return answer.status_code == 400 and translations("vi").gettext(security.FORGED) in answer.text
+
+
+def asked_to_sign_in(answer):
+    return answer.status_code == 303 and urlsplit(answer.location).path == "/sign-in"
+
+
+def test_the_table_lists_every_route_exactly(house):
+    there = {(method, rule) for rule, methods, _, _ in security.routes(house.app) for method in methods}
+    assert sorted(there - set(WRITTEN)) == [], "routes that are missing in TABLE"
+    assert sorted(set(WRITTEN) - there) == [], "lines of TABLE without a route"
+
+
+def test_every_route_carries_one_mark(house):
+    for rule, _methods, endpoint, is_open in security.routes(house.app):
+        assert is_open != bool(security.roles_of(house.app, endpoint)), f"{rule}: public or for roles, not both"
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_every_route_with_every_role(house, who):
+    wrong = []
+    for (method, rule), roles in WRITTEN.items():
+        answer = sent(house, who, method, rule)
+        if roles is None or who in roles:
+            good = answer.status_code == 200 and answer.text == "inside"
+        elif who == "nobody":
+            good = asked_to_sign_in(answer) or answer.status_code == 401
+        else:
+            good = answer.status_code == 403 and "inside" not in answer.text
+        if not good:
+            wrong.append(f"{who}: {method} {rule} gives {answer.status_code}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("method, rule", UNSAFE)
+def test_a_hand_made_request_is_refused(house, method, rule):
+    """Without the token, with one of another person, of another browser, changed, or sent by another site."""
+    roles = WRITTEN[method, rule]
+    who = "nobody" if roles is None else sorted(roles)[0]
+    client = house.clients[who]
+    own = {"X-CSRF": client.csrf}
+    assert sent(house, who, method, rule).text == "inside"
+    assert sent(house, who, method, rule, headers={}, data={"csrf": client.csrf}).text == "inside"
+    bad = [
+        {"headers": {}},
+        {"headers": {"X-CSRF": ""}},
+        {"headers": {}, "data": {"csrf": ""}},
+        {"headers": {}, "json": {"csrf": client.csrf}},
+        {"headers": {"X-CSRF": client.csrf[:-1] + ("A" if client.csrf[-1] != "A" else "B")}},
+        {"headers": {"X-CSRF": "é." + client.csrf}},
+        {"headers": {"X-CSRF": people.visitor(house.app).csrf}},
+        {"headers": {"X-CSRF": house.clients["nobody" if who != "nobody" else "planner"].csrf}},
+        {"headers": own | {"Sec-Fetch-Site": "cross-site"}},
+    ]
+    for options in bad:
+        assert forged(sent(house, who, method, rule, **options)), options
+
+
+def test_a_planted_cookie_is_of_no_use_against_somebody_signed_in(house):
+    """A pair of cookie and token that another browser got does not open forms of a session."""
+    other = people.visitor(house.app)
+    victim = people.signed_in(house.app, people.person(house.services, "inspector"))
+    victim.set_cookie(security.FORM_COOKIE, other.get_cookie(security.FORM_COOKIE).value)
+    assert forged(sent(house, victim, "POST", "/account/sessions/end", headers={"X-CSRF": other.csrf}))
+
+
+def test_tokens_differ_and_are_all_good(house):
+    client = people.visitor(house.app)
+    cookie = client.get_cookie(security.FORM_COOKIE).value
+    with house.app.test_request_context(headers={"Cookie": f"{security.FORM_COOKIE}={cookie}"}):
+        made = {security.csrf_token() for _ in range(20)}
+    assert len(made) == 20
+    for one in made:
+        assert sent(house, client, "POST", "/sign-in", headers={"X-CSRF": one}).text == "inside"
+
+
+@pytest.mark.parametrize("method, rule", CLOSED)
+def test_a_disabled_person_is_out_at_once(house, method, rule):
+    role = sorted(WRITTEN[method, rule])[0]
+    person = people.person(house.services, role, number=2)
+    client = people.signed_in(house.app, person)
+    assert sent(house, client, method, rule).text == "inside"
+    house.services.accounts.set_active("test", person.id, False)
+    try:
+        assert asked_to_sign_in(sent(house, client, method, rule, headers={})) or method in security.UNSAFE
+        assert "inside" not in sent(house, client, method, rule).text
+    finally:
+        house.services.accounts.set_active("test", person.id, True)
+    assert "inside" not in sent(house, client, method, rule).text, "enabled again, but the session stays dead"
+
+
+def test_another_role_ends_the_session_and_a_new_scope_is_in_force_at_once(house):
+    person = people.person(house.services, "approver", number=3)
+    client = people.signed_in(house.app, person)
+    people.person(house.services, "approver", wards=("11383",), number=3)
+    with client:
+        assert sent(house, client, "GET", "/cases").text == "inside"
+        assert security.user().wards == ("11383",)
+    house.services.accounts.edit("test", person.id, name=person.name, role="planner", wards=(), media=())
+    assert asked_to_sign_in(sent(house, client, "GET", "/cases"))
+
+
+def test_a_one_time_password_opens_one_page_only(house):
+    person = people.person(house.services, "administrator", number=4)
+    house.services.accounts.reset("test", person.id)
+    client = people.signed_in(house.app, person)
+    for method, rule in CLOSED:
+        answer = sent(house, client, method, rule)
+        if rule == security.OWN_PASSWORD:
+            assert answer.text == "inside"
+        elif "administrator" in WRITTEN[method, rule]:
+            assert (answer.status_code, answer.location) == (303, security.OWN_PASSWORD), rule
+
+
+def test_a_script_whose_session_ended_is_told_so(house):
+    client = house.clients["nobody"]
+    answer = sent(house, "nobody", "POST", "/cases/new", headers={"X-CSRF": client.csrf, "Accept": "application/json"})
+    assert answer.status_code == 401 and "message" in answer.json
+
+
+def test_who_is_asked_to_sign_in_comes_back_to_the_page(house):
+    client = house.clients["nobody"]
+    asked = client.get("/cases?stage=confirmed&q=s%C3%B4ng%20R%E1%BA%BF%26")
+    back = parse_qs(urlsplit(asked.location).query)["next"][0]
+    assert back == "/cases?stage=confirmed&q=s%C3%B4ng%20R%E1%BA%BF%26"
+    for page, back in (
+        ("http://localhost/cases/new?x=1", "/cases/new?x=1"),
+        ("http://elsewhere/cases", None),
+        ("", None),
+    ):
+        asked = client.post("/cases/new", headers={"Referer": page})
+        assert parse_qs(urlsplit(asked.location).query).get("next") == (back and [back]), page
+
+
+def test_methods_that_only_look_need_no_token_and_the_gate_holds_for_all_methods(house):
+    for method in ("HEAD", "OPTIONS"):
+        assert asked_to_sign_in(house.clients["nobody"].open("/cases", method=method))
+        assert house.clients["planner"].open("/admin", method=method).status_code == 403
+    assert house.clients["administrator"].head("/admin").status_code == 200
