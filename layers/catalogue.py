@@ -342,7 +342,10 @@ LAYERS = {
             *_both("reported_result", "Kết quả đã nêu", "Reported result"),
             *_both("operator", "Đơn vị thực hiện", "Operator"),
         ),
-        _layer("water_bodies", "Sông, hồ, biển", "Water bodies", "Geometry"),
+        _layer(
+            "water_bodies", "Sông, hồ, biển", "Water bodies", "Geometry",
+            Field("tidal", "text", "Chịu ảnh hưởng thủy triều", "Tidal", allowed=YES_NO),
+        ),
         _layer("land", "Đất liền và đảo", "Land", "Polygon"),
         _layer("intakes", "Điểm lấy nước sinh hoạt", "Drinking water intakes", "Point"),
         _layer("receptors", "Trường học, bệnh viện", "Schools and hospitals", "Point"),

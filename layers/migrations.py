@@ -14,6 +14,10 @@ _HOTSPOT_FIELDS_1 = (
     *("stage_basis_en", "severity_class", "past_event", "geometry_quality", "coord_accuracy_m", "coord_source"),
     *("district_old", "valid_from", "valid_to", "source", "source_date", "confidence", "note_vi", "note_en", "geom"),
 )
+_WATER_FIELDS_1 = (
+    *("code", "name_vi", "name_en", "geometry_quality", "coord_accuracy_m", "coord_source", "district_old"),
+    *("valid_from", "valid_to", "source", "source_date", "confidence", "note_vi", "note_en", "geom"),
+)
 _HOTSPOT_COLUMNS_2 = {
     "class_reason_vi": "TEXT", "class_reason_en": "TEXT", "facility": "TEXT", "receiving_water_vi": "TEXT",
     "receiving_water_en": "TEXT", "authority_vi": "TEXT", "authority_en": "TEXT", "opened_on": "DATE",
@@ -31,14 +35,15 @@ def run(con, found, wanted):
 
 def _to_2(con):
     """The register: hotspots get public fields, archived rows say which fields they hold."""
+    con.exec_driver_sql('ALTER TABLE water_bodies ADD COLUMN "tidal" TEXT')
     for name, kind in _HOTSPOT_COLUMNS_2.items():
         con.exec_driver_sql(f'ALTER TABLE hotspots ADD COLUMN "{name}" {kind}')
-    archived = con.exec_driver_sql("SELECT version, rows FROM cx_archive WHERE layer='hotspots'").all()
-    for version, packed in archived:
-        rows = json.loads(zlib.decompress(packed))
-        body = {"fields": list(_HOTSPOT_FIELDS_1), "rows": rows}
-        packed = zlib.compress(json.dumps(body, ensure_ascii=False).encode(), 6)
-        con.exec_driver_sql("UPDATE cx_archive SET rows=? WHERE layer='hotspots' AND version=?", (packed, version))
+    for layer, names in (("hotspots", _HOTSPOT_FIELDS_1), ("water_bodies", _WATER_FIELDS_1)):
+        archived = con.exec_driver_sql("SELECT version, rows FROM cx_archive WHERE layer=?", (layer,)).all()
+        for version, packed in archived:
+            body = {"fields": list(names), "rows": json.loads(zlib.decompress(packed))}
+            packed = zlib.compress(json.dumps(body, ensure_ascii=False).encode(), 6)
+            con.exec_driver_sql("UPDATE cx_archive SET rows=? WHERE layer=? AND version=?", (packed, layer, version))
 
 
 _STEPS = {1: _to_2}

@@ -42,7 +42,7 @@ class Priorities:
         exceeding, ratio = limits.worst([v for r in newest.values() for v in r["verdicts"]])
         return priority.assess(
             None if case.geometry is None else gpd.GeoSeries([case.geometry], crs=4326),
-            exceeding=exceeding, ratio=ratio,
+            exceeding=exceeding, ratio=ratio, accuracy_m=case.facts.get("coord_accuracy_m"),
             days_open=None if case.opened_on is None else (today - case.opened_on).days,
             # of a hotspot that came with the starter facts nobody recorded whether it came back
             relapses=case.relapses if case.opened_on or case.relapses else None,
@@ -60,8 +60,13 @@ class Priorities:
                 "land": self._store.snapshot("land"),
                 "receptors": self._store.snapshot("receptors"),
                 "intakes": self._store.snapshot("intakes"),
-                "net": waterways.network(self._store.snapshot("water_bodies")),
+                "net": waterways.network(_with_tide(self._store.snapshot("water_bodies"))),
             }
             with self._lock:
                 self._ground, self._stamp = ground, stamp
         return self._ground
+
+
+def _with_tide(waters):
+    """The tide of each water as True, False or None, as geo.waterways wants it."""
+    return waters.assign(tidal=[{"yes": True, "no": False}.get(word) for word in waters["tidal"]])

@@ -97,15 +97,3 @@ def _verdict(values):
     kept["factors"] = tuple(limits.Factor(**f) for f in kept.get("factors", ()))
     kept["open"] = tuple((name, tuple(found)) for name, found in kept.get("open", ()))
     return limits.Verdict(**kept)
-
-
-def worst_ratio(rows):
-    """The greatest excess over a limit among the newest sampling of each medium, or None where none is judged."""
-    newest = {r["medium"]: r for r in rows if r["voided"] is None}
-    found = [
-        v.ratio
-        for r in newest.values()
-        for v in r["verdicts"]
-        if v.state in ("meets", "exceeds") and v.ratio is not None
-    ]
-    return max(found, default=None)
