@@ -13,16 +13,20 @@ from server.situation import EVIDENCE, Label, Missing
 
 @dataclass(frozen=True)
 class Need:
-    """check: Ask -> list of Missing. words: msgid; its values are the names in Rules."""
+    """check: Ask -> list of Missing. words: msgid; its values are the names in Rules.
+
+    told: whether the method page tells it; what only keeps a form from contradicting itself is not told.
+    """
 
     code: str
     words: str
     check: Callable
     kind: str = "proof"
+    told: bool = True
 
 
-def need(words, kind="proof"):
-    return lambda check: Need(check.__name__, words, check, kind)
+def need(words, kind="proof", *, told=True):
+    return lambda check: Need(check.__name__, words, check, kind, told)
 
 
 def _there(ask, *kinds, since=None):
@@ -257,7 +261,7 @@ def contained_or_reason(ask):
     return [Missing("no_containment_missing", words, kind="field", field="no_containment")]
 
 
-@need(N_("a decision that is not dated in the future, a day for what is to come that is not past"), kind="field")
+@need(N_("a decision not dated in the future, a deadline not in the past"), kind="field", told=False)
 def order_of_days(ask):
     out, on, today = [], ask.fields.get("decision_on"), ask.situation.today
     if on and on > today:
@@ -272,7 +276,7 @@ def _field(name, code, words, values=None):
     return Missing(code, words, values or {}, kind="field", field=name)
 
 
-@need(N_("a day of completion after the decision and in this round of work, not in the future"), kind="field")
+@need(N_("a day of completion in this round of work, not in the future"), kind="field", told=False)
 def done_in_this_round(ask):
     done, s = ask.fields.get("work_done_on"), ask.situation
     since = max((day for day in (s.proof_from, s.decision_on) if day), default=s.in_stage_since)
@@ -301,7 +305,7 @@ def reason_or_duplicate(ask):
     return [_field("reason", "reason_missing", words)]
 
 
-@need(N_("another hotspot than this one"), kind="field")
+@need(N_("another hotspot than this one"), kind="field", told=False)
 def not_itself(ask):
     into = ask.fields.get("merged_into")
     if into and ask.situation.code and into.casefold() == ask.situation.code.casefold():

@@ -158,7 +158,7 @@ CONFIDENCE = {
     "background": N_("general knowledge, to be checked"),
     "proposal": N_("our own rule, not law"),
 }
-_OURS = Law(N_("set by this register"))
+_OURS = Law(CONFIDENCE["proposal"])
 
 # name in Rules: (label, unit, source)
 RULES = {
@@ -167,7 +167,7 @@ RULES = {
     "lab_days": (N_("Time for the laboratory after the last sampling"), N_("days"), _OURS),
     "watch_months": (
         N_("Watch after closing"), N_("months"),
-        Law(N_("monitoring after treatment: Law 72/2020/QH14, art. 18; its length is set by this register")),
+        Law(N_("monitoring after treatment: Law 72/2020/QH14, art. 18; its length is our own rule"), "verified-text"),
     ),
     "relapse_reports": (N_("Citizen reports during the watch that count as a relapse"), N_("reports"), _OURS),
     "relapse_radius_m": (N_("Distance within which such reports count"), N_("m"), _OURS),
@@ -179,9 +179,9 @@ RULES = {
     ),
     "plan_days": (
         N_("To approve a plan once a place is confirmed"), N_("days"),
-        Law(N_("as after an incident: Law 72/2020/QH14, art. 126; for other places set by this register"), "verified-text"),
+        Law(N_("as after an incident: Law 72/2020/QH14, art. 126; for other places our own rule"), "verified-text"),
     ),
-    "undo_days": (N_("To undo a wrong step of one's own"), N_("working days"), _OURS),
+    "undo_days": (N_("Working days to undo a wrong step of one's own"), "", _OURS),
     "override_letters": (N_("Length of the reason for an override, at least"), N_("letters"), _OURS),
 }  # fmt: skip
 

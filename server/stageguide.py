@@ -5,7 +5,7 @@ from datetime import date
 
 from server import clocks, workdays
 from server.i18n import gettext as _
-from server.i18n import number
+from server.i18n import language, number
 from server.remediation import (
     BACK,
     BY_ACTION,
@@ -50,7 +50,7 @@ def guide(rules, calendar, day):
                 "value": said[name],
                 "unit": _(unit),
                 "source": _(law.words),
-                "confidence": _(CONFIDENCE[law.confidence]),
+                "confidence": "" if law.confidence == "proposal" else _(CONFIDENCE[law.confidence]),
             }
             for name, (label, unit, law) in RULES.items()
         ],
@@ -65,14 +65,18 @@ def _stage(stage, said):
     return {
         "code": stage,
         "needs": _needs(entry, said) if entry else [_("the place and what was seen")],
+        "form": _form(entry) if entry else "",
         "clocks": [f"{_(label)}: {_(rule, **said)}" for label, rule in running],
     }
 
 
 def _needs(transition, said):
-    asked = [_("%(field)s (if any)", field=_(f.label)) if not f.required else _(f.label) for f in transition.fields]
-    proof = [_(n.words, **said) for n in transition.needs if n.kind != "field"]
-    return [*proof, *([_("in the form: %(fields)s", fields="; ".join(asked))] if asked else [])]
+    return [_(n.words, **said) for n in transition.needs if n.told]
+
+
+def _form(transition):
+    asked = [_(f.label) if f.required else _("%(field)s (if any)", field=_(f.label)) for f in transition.fields]
+    return _("in the form: %(fields)s", fields="; ".join(asked)) if asked else ""
 
 
 def _step(t, said):
@@ -89,6 +93,7 @@ def _step(t, said):
         "to": to[t.to] if t.to in to else word("stage", t.to),
         "who": [_(ROLES[role]) for role in t.roles],
         "needs": _needs(t, said),
+        "form": _form(t),
         "override": t.override,
         "clock": _(clocks.CLOCKS[t.clock][0]) if t.clock else "",
         "law": _(t.law.words) if t.law else "",
@@ -116,7 +121,7 @@ def worked_example(rules, calendar):
 
 def _days_off(year, calendar):
     """Days of a year off that are no plain weekends, as (day, name), and the weekends that are worked."""
-    named = workdays.holidays_of(year, calendar)
+    named = workdays.holidays_of(year, calendar, language())
     return {
         "year": str(year),
         "off": [(day, name or _("by decision")) for day, name in named.items() if day.weekday() < 5],

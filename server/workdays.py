@@ -51,19 +51,19 @@ CALENDAR = Calendar()
 
 
 @cache
-def _of_year(year):
-    """({day: Vietnamese name} of the days off, the Saturdays and Sundays worked instead) as the library has them."""
+def _of_year(year, language="vi"):
+    """({day: name} of the days off, the Saturdays and Sundays worked instead) as the library has them."""
     # A swap may lie over New Year: the library keeps it with the year of the day off.
-    known = holidays.VN(years=range(year - 1, year + 2), language="vi")
+    known = holidays.VN(years=range(year - 1, year + 2), language={"en": "en_US"}.get(language, language))
     return (
         {day: name for day, name in sorted(known.items()) if day.year == year},
         frozenset(day for day in known.weekend_workdays if day.year == year),
     )
 
 
-def holidays_of(year, calendar=CALENDAR):
-    """{day: Vietnamese name} of all days off of a year that are not plain weekends; a day given by hand has ''."""
-    named = {day: name for day, name in _of_year(year)[0].items() if day not in calendar.workdays}
+def holidays_of(year, calendar=CALENDAR, language="vi"):
+    """{day: name in vi or en} of all days off of a year that are not plain weekends; a day given by hand has ''."""
+    named = {day: name for day, name in _of_year(year, language)[0].items() if day not in calendar.workdays}
     given = {day: "" for day in calendar.days_off if day.year == year}
     return dict(sorted((given | named).items()))
 

@@ -67,6 +67,10 @@ def test_days_off_have_names():
     named = workdays.holidays_of(2027)
     assert named[date(2027, 2, 6)] == "Tết Nguyên Đán" and named[date(2027, 4, 16)] == "Ngày Giỗ Tổ Hùng Vương"
     assert list(named) == sorted(named) and {d.year for d in named} == {2027}
+    assert workdays.holidays_of(2027, language="en")[date(2027, 4, 16)] == "Hung Kings' Commemoration Day"
+    assert workdays.weekends_worked(2026) == [date(2026, 1, 10), date(2026, 8, 22)]
+    storm = Calendar(days_off=frozenset({date(2026, 8, 22)}), workdays=frozenset({date(2026, 9, 12)}))
+    assert workdays.weekends_worked(2026, storm) == [date(2026, 9, 12)]
 
 
 def new_moon(k):
