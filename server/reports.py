@@ -5,6 +5,7 @@ accounts, under the code of the report.
 """
 
 import json
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 import sqlalchemy as sa
@@ -80,9 +81,10 @@ class Reports:
         reportbook.note(con, at, "receive", row, new=told)
         return row
 
-    def add_photo(self, key, sent, data):
+    def add_photo(self, key, sent, data, *, taken_on=None):
         """Keep one photo of a report by the checksum its sender computed; sent again it changes nothing.
 
+        taken_on: the day the sender's program read in it, where the photo itself does not say it any more.
         Returns the Receipt. Raises HandlingError, photos.PhotoError, files.FileError.
         """
         with self.store.reading() as con:
@@ -93,6 +95,8 @@ class Reports:
         if sent not in receipt.missing:
             raise HandlingError("not_promised", N_("This photo does not belong to the report."))
         one = photos.keep(self.files, data, expected=sent)
+        if one.taken_on is None and taken_on is not None and taken_on <= self.now().date():
+            one = replace(one, taken_on=taken_on)
         with self.store.transaction() as con:
             reportbook.keep_photo(con, self.now(), row, one)
             return reportbook.receipt_of(con, row)
@@ -405,26 +409,28 @@ class Reports:
         """What the holder of a code sees: nothing about people, nothing internal. KeyError.
 
         What the sender wrote; state, since (day), answer_by (day or None), late, hotspot (its public row, or
-        None), joined (to a case, published or not), commune, photos (number, sha, message), messages, same
-        (said the same as another report), can_say ("answer", "add", "not_fixed").
+        None), joined (to a case, published or not), commune, photos (number, sha, message), messages, steps (acts
+        that hold: id, at, action), same (said the same as another report), can_say ("answer", "add", "not_fixed").
         """
         with self.store.reading() as con:
             own = by_code(con, code)
             row = root_of(con, own)
             shots = con.execute(sa.select(photo).where(photo.c.report == own.id).order_by(photo.c.number)).all()
-            messages = [m for m in self._messages(con, row) if _for_sender(m, own, row)]
+            messages = [m | {"who": None} for m in self._messages(con, row) if _for_sender(m, own, row)]
+            steps = [a for a in reportbook.acts_of(con, row) if not a["undone"] and a["action"] != "undo"]
             waiting = len(reportbook.receipt_of(con, own).missing)
         state, today = self._state(row), self.now().date()
         runs = state in ("received", "checking", "passed")
         by = handling.answer_day(row.answer_from, rules=self.rules, calendar=self.calendar) if runs else None
         public = self.store.snapshot("hotspots")
         here = public[public["code"] == row.case_code].to_dict("records") if row.case_code else []
-        names = ("code", "kind", "place", "ward", "smell", "colour", "words", "lon", "lat", "seen_on")
+        names = ("code", "ref", "kind", "place", "ward", "smell", "colour", "words", "lon", "lat", "seen_on")
         return {n: getattr(own, n) for n in names} | {
             "at": self._city(own.at), "state": state, "since": row.changed_on, "answer_by": by,
             "late": bool(by and today > by), "hotspot": here[0] if here else None, "commune": row.commune,
             "joined": state == "joined" and row.case_code is not None, "waiting": waiting, "messages": messages,
             "photos": [{"number": p.number, "sha": p.sha, "message": p.message} for p in shots],
+            "steps": [{"id": a["id"], "at": self._city(a["at"]), "action": a["action"]} for a in steps if a["action"] != "ask"],
             "same": own.id != row.id, "reopened": row.reopened,
             "can_say": handling.may_say(state, first=own.id == row.id),
         }  # fmt: skip

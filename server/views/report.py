@@ -1,0 +1,466 @@
+"""Citizens report pollution and follow what becomes of it: no account, only a code.
+
+The form works without scripts. With them the phone keeps what could not be sent and sends it later, in
+the same steps: the report first, then each photo, each acknowledged by its checksum.
+"""
+
+import re
+import uuid
+from datetime import UTC, date, datetime
+
+import segno
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from markupsafe import Markup
+from werkzeug.exceptions import TooManyRequests
+
+from server import atlas, codes, drafts, gallery, maps, photos, security, trackpages
+from server.errors import Refused
+from server.files import FileError
+from server.i18n import N_, language
+from server.i18n import gettext as _
+from server.pace import Pace
+from server.photos import PhotoError
+from server.reports import HandlingError
+from server.security import public, takes_up_to
+
+bp = Blueprint("report", __name__)
+CONSENT = "2026-1"  # which wording of the consent was agreed to; count on when templates/report.html says it otherwise
+SHORTEST_S = 3  # nobody fills the form in less
+FORM_BYTES, PHOTO_BYTES = 40 * 1024**2, photos.MAX_BYTES + 1024
+HOUR = 3600
+_PHONE = re.compile(r"\+?\d{8,15}")
+_EMAIL = re.compile(r"[^@\s<>\"',;:()\[\]\\]{1,64}@[^@\s<>\"',;:()\[\]\\]{1,190}\.[a-zA-Z]{2,24}")
+
+
+def services():
+    return current_app.extensions["cangxanh"]
+
+
+def reports():
+    return services().reports
+
+
+# --- how often ---
+
+
+def paces():
+    """The counters of this application: what one address may do in an hour, wrong codes in ten minutes."""
+    kept = current_app.extensions
+    if "cangxanh-paces" not in kept:
+        kept["cangxanh-paces"] = {
+            "report": Pace(20, HOUR), "photo": Pace(150, HOUR), "near": Pace(600, HOUR), "message": Pace(30, HOUR),
+            "code": Pace(15, 600),
+        }  # fmt: skip
+    return kept["cangxanh-paces"]
+
+
+TOO_MANY = {
+    "report": N_("Many reports came from your network. Wait %(minutes)s minutes, then go back and send it again."),
+    "photo": N_("Many photos came from your network. Wait %(minutes)s minutes, then send the rest."),
+    "near": N_("Too many requests came from your network. Wait %(minutes)s minutes."),
+    "message": N_("Many messages came from your network. Wait %(minutes)s minutes and send it again."),
+    "code": N_("Many wrong codes came from your network. Wait %(minutes)s minutes and try again."),
+}
+
+
+def slow_down(what, *, count=True):
+    pace, key = paces()[what], request.remote_addr or ""
+    wait = pace.take(key) if count else pace.wait(key)
+    if wait:
+        error = TooManyRequests(retry_after=wait)
+        error.sentence = _(TOO_MANY[what], minutes=-(-wait // 60))
+        raise error
+
+
+# --- the form ---
+
+
+def started():
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="report form").dumps("")
+
+
+def too_quick(token):
+    """Whether a form came back quicker than people write; a token that we do not know counts as quick."""
+    kept = URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="report form")
+    try:
+        _value, at = kept.loads(token, max_age=30 * 24 * HOUR, return_timestamp=True)
+    except BadSignature:
+        return True
+    return (datetime.now(UTC) - at).total_seconds() < SHORTEST_S
+
+
+def page(values, problems, status=200):
+    """The form. values: what was typed. problems: {field: sentence}."""
+    ground = atlas.ground(services().store)
+    made = maps.map_page(
+        [ground], bounds=atlas.CITY_BOUNDS, name="where", settings=current_app.config["CANGXANH"],
+        label=_("Map to place the pin; the arrow keys move it"),
+    )  # fmt: skip
+    body = render_template(
+        "report.html", values=values, problems=problems, map=made, today=services().today(), started=started(),
+        key=values.get("key") or str(uuid.uuid4()), wards=trackpages.wards(reports()), limits=drafts,
+        **trackpages.choices(),
+    )  # fmt: skip
+    return body, status
+
+
+@bp.get("/report")
+@public
+def form():
+    return page({}, {})
+
+
+@bp.post("/report")
+@public
+@takes_up_to(FORM_BYTES)
+def send_form():
+    values, problems = request.form.to_dict(), {}
+    if values.get("website"):
+        problems["website"] = _("Leave this field empty: it is there to catch programs that fill in every field.")
+    elif too_quick(values.get("started", "")):
+        problems["form"] = _("Please look at the form once more and send it again.")
+    draft, contact = checked(values, problems)
+    slow_down("report", count=not problems)
+    kept = kept_photos(problems)
+    if problems:
+        return page(values, problems, 422)
+    receipt = reports().take_in(draft, kept)
+    keep_contact(receipt.code, contact)
+    return redirect(url_for(".track", code=receipt.code, sent=1), 303)
+
+
+def checked(values, problems):
+    """(Draft, contact) of a form or JSON body; problems are added to."""
+    contact = checked_contact(values, problems)
+    try:
+        made = drafts.draft(values | {"language": language()}, today=services().today(), wards=reports().wards())
+    except drafts.DraftError as error:
+        problems.update(trackpages.problem_words(error.problems))
+        return None, contact
+    return made, contact
+
+
+def checked_contact(values, problems):
+    phone = re.sub(r"[\s.()\-]", "", str(values.get("phone") or ""))
+    email = str(values.get("email") or "").strip()
+    if phone and not _PHONE.fullmatch(phone):
+        problems["phone"] = _("Write the phone number with 8 to 15 digits, or leave it empty.")
+    if email and not _EMAIL.fullmatch(email):
+        problems["email"] = _("Write the e-mail address as name@place.vn, or leave it empty.")
+    if (phone or email) and values.get("consent") not in ("yes", True):
+        problems["consent"] = _("Tick that we may keep how to reach you, or leave phone and e-mail empty.")
+    return {"phone": phone, "email": email} if phone or email else None
+
+
+def keep_contact(code, contact):
+    if contact:
+        services().accounts.keep_contact(code, **contact, consent=f"{CONSENT}-{language()}")
+
+
+def kept_photos(problems, *, most=drafts.MAX_PHOTOS):
+    """The photos of this form, taken in. A photo that cannot be used is a problem, with its name."""
+    given = [f for f in request.files.getlist("photos") if f.filename]
+    if len(given) > most:
+        problems["photos"] = _("At most %(limit)s photos can be sent at once.", limit=most)
+    if problems:
+        return []
+    if given:
+        slow_down("photo")
+    out = []
+    for one in given:
+        try:
+            out.append(photos.keep(services().files, one.read()))
+        except (PhotoError, FileError) as error:
+            name = drafts.clean(one.filename, 60)
+            problems["photos"] = f"{name}: {_(error.sentence, **error.values)}"
+    return out
+
+
+# --- sending with scripts ---
+
+
+@bp.get("/report/ready")
+@public
+def ready():
+    """A fresh token for forms: one that lay on the phone for days is no good any more."""
+    response = jsonify(csrf=security.csrf_token())
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.post("/report/send")
+@public
+def send():
+    values, problems = request.get_json(silent=True), {}
+    if not isinstance(values, dict):
+        raise Refused(_("The report could not be read. Send it again."))
+    if values.get("website"):
+        problems["website"] = _("Leave this field empty: it is there to catch programs that fill in every field.")
+    draft, contact = checked(values, problems)
+    if draft and not known(draft.key):
+        slow_down("report")
+    if problems:
+        return jsonify(problems=problems), 422
+    receipt = reports().take_in(draft)
+    keep_contact(receipt.code, contact)
+    return told(receipt)
+
+
+def known(key):
+    try:
+        return reports().receipt(key)
+    except HandlingError:
+        return None
+
+
+def told(receipt):
+    return jsonify(
+        code=receipt.code, safe=receipt.safe, missing=receipt.missing, track=url_for(".track", code=receipt.code)
+    )
+
+
+@bp.get("/report/<uuid:key>")
+@public
+def receipt(key):
+    """Which photos of a sent report are safe, so that sending goes on where it broke off."""
+    try:
+        return told(reports().receipt(str(key)))
+    except HandlingError as error:
+        return refused(error, 404)
+
+
+@bp.put("/report/<uuid:key>/photos/<sha>")
+@public
+@takes_up_to(PHOTO_BYTES)
+def add_photo(key, sha):
+    slow_down("photo")
+    try:
+        data = request.get_data(cache=False)
+        return told(reports().add_photo(str(key), sha.lower(), data, taken_on=day(request.args.get("taken_on"))))
+    except HandlingError as error:
+        return refused(error, 404)
+    except (PhotoError, FileError) as error:
+        return refused(error, {"full": 507, "changed": 409}.get(error.code, 422))
+
+
+def day(written):
+    """The day a phone read from the photo before it made it smaller; None for anything else."""
+    try:
+        return date.fromisoformat(written or "")
+    except ValueError:
+        return None
+
+
+def refused(error, status):
+    return jsonify(error=error.code, message=_(error.sentence, **error.values)), status
+
+
+@bp.get("/report/near")
+@public
+def near():
+    slow_down("near")
+    try:
+        lon, lat = (round(float(request.args[n]), 5) for n in ("lon", "lat"))
+    except (KeyError, ValueError):
+        abort(400)
+    if not (drafts.WEST <= lon <= drafts.EAST and drafts.SOUTH <= lat <= drafts.NORTH):
+        return jsonify(ward=None, similar=[], hotspots=[], outside=True)
+    response = jsonify(trackpages.near(reports(), lon, lat, request.args.get("kind")))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.get("/report/worker.js")
+@public
+def worker():
+    """The service worker, at an address from which it may serve /report and nothing else."""
+    response = current_app.extensions["cangxanh-assets"].respond("js/report-worker.js")
+    response.headers["Service-Worker-Allowed"] = "/report"
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+# --- following ---
+
+
+def private(response):
+    """Not for search engines, not for stores between us and the reader."""
+    response = make_response(response)
+    response.headers["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@bp.get("/track")
+@public
+def enter_code():
+    typed = request.args.get("code", "")[:60]
+    if typed:
+        return redirect(url_for(".track", code=codes.read(typed) or typed), 303)
+    return private(render_template("track.html", typed="", wrong=False))
+
+
+def held(code):
+    """The followed report of a code in an address. Wrong codes are counted: they may be guesses."""
+    slow_down("code", count=False)
+    try:
+        return trackpages.followed(reports(), code)
+    except KeyError:
+        slow_down("code")
+        return None
+
+
+def not_found(code):
+    return private((render_template("track.html", typed=code, wrong=True), 404))
+
+
+@bp.get("/track/<code>")
+@public
+def track(code):
+    if codes.read(code) not in (None, code):
+        return redirect(url_for(".track", code=codes.read(code), **request.args), 301)
+    row = held(code)
+    return not_found(code) if row is None else private(followed_page(row, {}))
+
+
+def followed_page(row, problems, values=None, status=200):
+    address = url_for(".track", code=row["code"], _external=True)
+    fresh = "sent" in request.args
+    near_by = []
+    if fresh and not row["same"] and row["state"] == "received" and row["lon"] is not None:
+        near_by = [s for s in reports().similar_near(row["lon"], row["lat"], row["kind"]) if s["ref"] != row["ref"]]
+    body = render_template(
+        "track_report.html", report=row, problems=problems, values=values or {}, fresh=fresh, address=address,
+        said=request.args.get("said", ""), key=str(uuid.uuid4()), hotspot=trackpages.hotspot_facts(row["hotspot"]),
+        similar=[trackpages.similar_row(s) for s in near_by], limits=drafts,
+        has_contact=services().accounts.contact(row["code"]) is not None,
+        qr=Markup(segno.make(address, error="m", micro=False).svg_inline(scale=4, border=2, dark="#16252b", svgclass="qr-code",
+                                                                         lineclass=None, omitsize=True)),
+    )  # fmt: skip
+    return body, status
+
+
+@bp.post("/track/<code>/message")
+@public
+@takes_up_to(FORM_BYTES)
+def message(code):
+    row = held(code)
+    if row is None:
+        return not_found(code)
+    slow_down("message")
+    problems, text = {}, drafts.clean(request.form.get("text"), drafts.MAX_WORDS)
+    kept = kept_photos(problems, most=3)
+    if not problems:
+        try:
+            reports().citizen_reply(
+                row["code"], text, kept, key=request.form.get("key", "")[:40] or str(uuid.uuid4()),
+                not_fixed=request.form.get("what") == "not_fixed",
+            )  # fmt: skip
+            return redirect(url_for(".track", code=row["code"], said=1), 303)
+        except HandlingError as error:
+            field = "photos" if error.code == "photo" else "text"
+            problems[field] = _(error.sentence, **error.values)
+    return private(followed_page(row, problems, {"text": text}, 422))
+
+
+@bp.post("/track/<code>/same")
+@public
+def same(code):
+    row = held(code)
+    if row is None:
+        return not_found(code)
+    try:
+        reports().say_same(row["code"], request.form.get("ref", "")[:20])
+    except HandlingError as error:
+        raise Refused(_(error.sentence, **error.values)) from None
+    return redirect(url_for(".track", code=row["code"], said="same"), 303)
+
+
+@bp.post("/track/<code>/forget")
+@public
+def forget(code):
+    row = held(code)
+    if row is None:
+        return not_found(code)
+    services().accounts.forget_contact(row["code"])
+    return redirect(url_for(".track", code=row["code"], said="forgotten"), 303)
+
+
+# --- photos and files ---
+
+
+def picture(sha, *, small=False, cache="private, max-age=3600"):
+    """A kept photo, never as anything else than a picture."""
+    try:
+        path = services().files.small(sha) if small else services().files.path(sha)
+    except FileError:
+        abort(404)
+    if path.suffix != ".jpg":
+        abort(404)
+    response = Response(path.read_bytes(), mimetype="image/jpeg")
+    response.headers["Cache-Control"] = cache
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["Content-Disposition"] = "inline"
+    response.set_etag(f"{sha}-{'small' if small else 'whole'}")
+    return response.make_conditional(request)
+
+
+@bp.get("/photos/<sha>.jpg")
+@public
+def photo(sha):
+    """A photo of a published event; any other one for people who are signed in."""
+    if sha in gallery.published(services().store):
+        return picture(sha, small="small" in request.args, cache="public, max-age=300")
+    if security.user() is None:
+        abort(404)
+    return picture(sha, small="small" in request.args)
+
+
+@bp.get("/track/<code>/photo/<int:number>")
+@public
+def own_photo(code, number):
+    if held(code) is None:
+        abort(404)
+    try:
+        return private_picture(reports().photo_of(code, number))
+    except KeyError:
+        abort(404)
+
+
+def private_picture(sha):
+    response = picture(sha, small="small" in request.args)
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+@bp.get("/track/<code>/file/<int:number>/<int:index>")
+@public
+def reply_file(code, number, index):
+    """A photo or document of an answer; documents are handed over, never opened here."""
+    row = held(code)
+    found = next((m for m in row["messages"] if m["id"] == number and not m["taken_back"]), None) if row else None
+    if found is None or index >= len(found["files"]):
+        abort(404)
+    one = found["files"][index]
+    if one["media_type"] == "image/jpeg":
+        return private_picture(one["sha"])
+    try:
+        data = services().files.read(one["sha"])
+    except FileError:
+        abort(404)
+    response = Response(data, mimetype="application/octet-stream")
+    response.headers.set("Content-Disposition", "attachment", filename=one["name"])
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return private(response)
