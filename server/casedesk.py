@@ -170,7 +170,9 @@ def _sampling(services, user, code, form, _files):
             sign, value = number_of(line["value"])
             results.append({"parameter": line["parameter"], "value": value, "unit": line["unit"], "sign": sign})
         except ValueError:
-            errors[f"parameter-{i}"] = _("%(name)s: write the result as a number.", name=line["parameter"] or f"{i + 1}")
+            errors[f"parameter-{i}"] = _(
+                "%(name)s: write the result as a number.", name=line["parameter"] or f"{i + 1}"
+            )
     if not results and not any(k.startswith("parameter-") for k in errors):
         errors["parameter-0"] = _("Enter at least one result.")
     if errors:
@@ -243,7 +245,9 @@ def amount_of(typed):
 def _note(services, user, code, form, _files):
     if not text_of(form, "text"):
         raise FormError({"text": _("The note is empty.")})
-    services.book.note(user, code, text_of(form, "text"), text_vi=text_of(form, "text_vi"), text_en=text_of(form, "text_en"))
+    services.book.note(
+        user, code, text_of(form, "text"), text_vi=text_of(form, "text_vi"), text_en=text_of(form, "text_en")
+    )
     return _("The note is in the case.")
 
 
@@ -402,7 +406,9 @@ def opened(services, user, form, *, split_of=None):
         raise FormError(errors)
     try:
         if split_of is not None:
-            return services.book.split(user, split_of, revision_of(form), {n: v for n, v in facts.items() if v}, geometry, reason)
+            return services.book.split(
+                user, split_of, revision_of(form), {n: v for n, v in facts.items() if v}, geometry, reason
+            )
         return services.book.open(user, {n: v for n, v in facts.items() if v}, geometry, facility=facility or None, ward=ward,
                                   reports=[r for r in form.getlist("report") if r], note=reason)  # fmt: skip
     except TOLD as e:

@@ -3,17 +3,29 @@
 Records of the register in, plain dicts in the reader's language out.
 """
 
+import geopandas as gpd
+import shapely
 from flask import url_for
 
 from layers import standards
-from layers.catalogue import LAYERS
+from layers.catalogue import EVENT, LAYERS
 from server import words
 from server.casebook import FACTS, NOT_ENOUGH
 from server.i18n import N_, date, language, number, text
 from server.i18n import gettext as _
 from server.samples import CHOICES
 
-RAIL = ("received", "checking", "confirmed", "contained", "plan_approved", "in_remediation", "verifying", "watched", "done")
+RAIL = (
+    "received",
+    "checking",
+    "confirmed",
+    "contained",
+    "plan_approved",
+    "in_remediation",
+    "verifying",
+    "watched",
+    "done",
+)
 MEDIUM_WORDS = {
     "wastewater": N_("waste water"), "surface_water": N_("surface water"), "groundwater": N_("ground water"),
     "marine": N_("sea water"), "soil": N_("soil"), "air": N_("air"), "noise": N_("noise"),
@@ -84,7 +96,9 @@ def head(case, *, public, waiting, officers, wards, facility=None):
     tell(_("Deadline"), date(case.deadline) if case.deadline else None)
     if case.watch_until:
         tell(_("Watched until"), date(case.watch_until))
-    tell(_("In the register since"), date(case.opened_on) if case.opened_on else _("taken over from the public sources"))
+    tell(
+        _("In the register since"), date(case.opened_on) if case.opened_on else _("taken over from the public sources")
+    )
     return {
         "code": case.code, "title": text(facts, "name") or _("without a name"), "revision": case.revision,
         "stage": case.stage, "stage_before": case.stage_before, "class": case.severity_class or NOT_ENOUGH,
@@ -103,7 +117,9 @@ def linked(case, related, *, inspections=(), samplings=(), decisions=()):
     """
     facilities, others = related["facilities"], related["cases"]
     watch = [{"label": _("until %(day)s", day=date(case.watch_until)), "url": "#thread"}] if case.watch_until else []
-    fixes = [{"label": _("done on %(day)s", day=date(case.work_done_on)), "url": "#thread"}] if case.work_done_on else []
+    fixes = (
+        [{"label": _("done on %(day)s", day=date(case.work_done_on)), "url": "#thread"}] if case.work_done_on else []
+    )
     return [
         {"label": _("Citizen reports"), "links": [{"label": r, "url": url_for("inbox.one", code=r)} for r in related["reports"]]},
         {"label": _("Facilities"), "links": [{"label": f, "url": url_for("facilities.one", code=f)} for f in facilities]
@@ -142,7 +158,9 @@ def sampling_view(row, officers=None):
         if judgement.basis == "decision":
             word = _("compliant by a named decision")
         if judgement.missing:
-            word += "; " + _("not measured this time: %(names)s", names=", ".join(map(parameter_name, judgement.missing)))
+            word += "; " + _(
+                "not measured this time: %(names)s", names=", ".join(map(parameter_name, judgement.missing))
+            )
     choice = ", ".join(code_word(row["choice"][c]) for c in CHOICES if row["choice"].get(c) not in (None, ""))
     return {
         "id": row["id"], "day": row["taken_on"], "place": row["place"] or "", "laboratory": row["laboratory"] or "",
@@ -159,7 +177,9 @@ def verdict_view(v):
     if v.state == "not_judged":
         note = _(REASONS.get(v.word, v.word))
         if v.open:
-            note += ": " + "; ".join(f"{_(CHOICE_WORDS.get(n, n))} {', '.join(map(code_word, found))}" for n, found in v.open)
+            note += ": " + "; ".join(
+                f"{_(CHOICE_WORDS.get(n, n))} {', '.join(map(code_word, found))}" for n, found in v.open
+            )
         if v.indication:
             note += ". " + (_("It would be within it.") if v.indication == "meets" else _("It would be over it."))
     elif v.ratio is not None:
@@ -209,6 +229,12 @@ def limit_choices():
 # --- facts that are written ---
 
 
+def event_word(action):
+    """The name of an event of the public timeline, with a capital."""
+    said = next((getattr(e, language()) for e in EVENT if e.value == action), action)
+    return said[:1].upper() + said[1:]
+
+
 def fact_fields(case=None, *, names=FACTS, given=None):
     """The fields of the form for facts, as the catalogue names them; see templates/desk_macros.html.
 
@@ -224,7 +250,11 @@ def fact_fields(case=None, *, names=FACTS, given=None):
             made |= {"kind": "checks", "options": [(m, words.word("medium", m)) for m in words.FAMILIES["medium"]],
                      "value": (held.get("media") or "").split(";")}  # fmt: skip
         elif f.allowed:
-            made |= {"kind": "choice", "options": [(c.value, getattr(c, language())) for c in f.allowed], "blank": _("not known")}
+            made |= {
+                "kind": "choice",
+                "options": [(c.value, getattr(c, language())) for c in f.allowed],
+                "blank": _("not known"),
+            }
         elif name in LONG:
             made |= {"kind": "long", "most": 4000, "rows": 2}
         out.append(made)
@@ -237,13 +267,24 @@ def fact_label(name):
     return getattr(f, language()) if f else _("Place") if name == "geometry" else name
 
 
+def place_words(shape):
+    """A place in words. shape: a geometry in degrees or its WKT."""
+    shape = shapely.from_wkt(shape) if isinstance(shape, str) else shape
+    at = shape if shape.geom_type == "Point" else shape.representative_point()
+    where = f"{number(at.y, 5)}, {number(at.x, 5)}"
+    if shape.geom_type == "Point":
+        return _("point %(where)s", where=where)
+    size = gpd.GeoSeries([shape], crs=4326).to_crs(9210).area.iloc[0] / 1e4
+    return _("area of %(ha)s ha round %(where)s", ha=number(size, 1), where=where)
+
+
 def shown_value(name, value):
     """A value of a field as a reader sees it, for before and after."""
     if value in (None, ""):
         return "–"
     f = LAYERS["hotspots"].by_name.get(name)
     if name == "geometry":
-        return str(value)[:120]
+        return place_words(value)
     if name == "media":
         return ", ".join(words.word("medium", m) for m in str(value).split(";"))
     if name in ("severity_class",):

@@ -88,7 +88,7 @@ def steps(case, situation, actor, rules=None, *, officers=(), asked=None, values
                                  "error": made["errors"].get("override"), "open": bool(mine and values)}  # fmt: skip
         (onward if t.action in ONWARD else aside).append(made)
     if asked is None:
-        first = next((s for s in onward if not s["blocked"]), None)
+        first = next((s for s in onward if not s["blocked"]), onward[0] if onward else None)
         if first:
             first["open"] = True
     return onward, aside
@@ -148,7 +148,7 @@ def _leads_to(t, case, situation):
 
 
 def _law(t):
-    return _("Source: %(law)s.", law=_(t.law.words)) if t.law.words else None
+    return _("Source: %(law)s.", law=_(t.law.words)) if t.law else None
 
 
 _DEFAULTS = {"needed_samples": "samples", "needed_days": "days"}
@@ -199,7 +199,9 @@ def progress(situation, rules):
 # --- what can be added ---
 
 
-def adders(code, *, role, choices, media, open_samplings=(), parameters=(), units=(), asked=None, values=None, errors=None):
+def adders(
+    code, *, role, choices, media, open_samplings=(), parameters=(), units=(), asked=None, values=None, errors=None
+):
     """The forms that add something to a case, for those who may, in the order of use.
 
     choices: casefile.limit_choices(). open_samplings: (id, words) of samplings that no limit judges, for a decision
@@ -297,5 +299,7 @@ def result_lines(values):
     names = ("parameter", "value", "unit")
     columns = [values.getlist(name) for name in names]
     size = min(max(map(len, columns), default=0), 60)
-    rows = [{n: c[i].strip()[:60] if i < len(c) else "" for n, c in zip(names, columns, strict=True)} for i in range(size)]
+    rows = [
+        {n: c[i].strip()[:60] if i < len(c) else "" for n, c in zip(names, columns, strict=True)} for i in range(size)
+    ]
     return [r for r in rows if any(r.values())]

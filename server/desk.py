@@ -161,10 +161,12 @@ def new_since(moment):
     return (moment - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def listed(name, title, tone, rows, *, more=None, empty="", advice="", count=None):
-    """One list of the desk; only the first rows are shown, `count` says how many there are."""
-    return {"id": name, "title": title, "tone": tone, "count": len(rows) if count is None else count,
-            "rows": rows[:SHOWN], "more": more, "empty": empty, "advice": advice}  # fmt: skip
+def listed(name, title, tone, rows, *, more=None, empty="", advice="", above=0):
+    """One list of the desk; only the first rows are shown, `count` says how many there are.
+
+    above: how many more stand in the list of what is very late, on top of the page.
+    """
+    return {"id": name, "title": title, "tone": tone, "count": len(rows) + above, "above": above, "rows": rows[:SHOWN], "more": more, "empty": empty, "advice": advice}  # fmt: skip
 
 
 # --- on the map ---
@@ -232,5 +234,5 @@ def frame(user, wards, *, inbox=None, publications=None):
         places.append(("audit", url_for("desk.journal"), _("Journal"), None))
     return {
         "places": [{"key": k, "url": u, "label": label, "count": n} for k, u, label, n in places],
-        "who": words.word("role", user.role), "scope": scope_words(user, wards) or _("whole city, all media"),
+        "scope": scope_words(user, wards) or _("whole city, all media"),
     }  # fmt: skip

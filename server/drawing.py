@@ -70,7 +70,9 @@ def _checked(geometry):
     west, south, east, north = BOUNDS
     inside = all(west <= x <= east and south <= y <= north for x, y in positions)
     if not inside:
-        raise DrawingError(N_("The place does not lie in the city or its waters. Latitude comes first, then longitude."))
+        raise DrawingError(
+            N_("The place does not lie in the city or its waters. Latitude comes first, then longitude.")
+        )
     if not geometry.is_valid:
         raise DrawingError(N_("The outline crosses itself. Move its corners so that the area is clear."))
     return geometry

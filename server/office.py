@@ -1,9 +1,15 @@
 """What the staff's pages need from the services of a city, gathered: rows, people, rights, what waits."""
 
-from server import atlas, casefile, desk, maps, publication, remediation, words
+import json
+from datetime import UTC, datetime, time
+
+from flask import url_for
+
+from server import casefile, desk, publication, ranking, remediation, replies, words
 from server.docket import WRITERS
 from server.i18n import gettext as _
-from server.i18n import number, text
+from server.i18n import language, text
+from server.nearby import Places
 
 LOCAL = ("commune_officer", "inspector", "approver", "administrator")
 
@@ -14,9 +20,9 @@ def ward_names(services):
 
 
 def ward_list(services, user):
-    """(code, name) of the wards a person works with, by name."""
+    """(code, name) of the wards a person works with (None: of all), by name."""
     names = ward_names(services)
-    mine = [(c, text(n, "name")) for c, n in names.items() if not user.wards or c in user.wards]
+    mine = [(c, text(n, "name")) for c, n in names.items() if user is None or not user.wards or c in user.wards]
     return sorted(mine, key=lambda pair: pair[1])
 
 
@@ -40,13 +46,16 @@ def public_codes(services):
     return set(services.store.snapshot(publication.LAYER)["code"])
 
 
-def rows(services, user):
-    """Every case of this person as a row of the lists, with its clock and whether it is public."""
+def rows(services, user, *, ranked=False):
+    """Every case of this person as a row of the lists, with its clock and whether it is public.
+
+    ranked: with priorities, however many cases there are.
+    """
     held = services.book.all(user)
     clocks = services.book.all_clocks(held)
     names, wards, public = officers(services), ward_names(services), public_codes(services)
     waiting = {p["case"] for p in services.gate.waiting()}
-    points = priorities(services)
+    points = priorities(services, held, always=ranked)
     return [
         desk.case_row(c, clocks[c.code].all, wards=wards, officers=names, public=c.code in public,
                       waiting=c.code in waiting, priority=points.get(c.code))
@@ -74,6 +83,19 @@ def reports_of(services, codes):
     return out
 
 
+def cases_near(services, user, report, metres):
+    """Open cases of this person within so many metres of a report, nearest first: code, metres, name_vi, name_en, stage."""
+    if report["lon"] is None:
+        return []
+    held = {c.code: c for c in services.book.all(user) if c.stage in desk.OPEN and c.merged_into is None}
+    places = Places(held, [c.geometry for c in held.values()])
+    return [
+        {"code": n.key, "metres": n.metres, "stage": held[n.key].stage, "title": desk.name_of(held[n.key]),
+         "name_vi": held[n.key].name_vi, "name_en": held[n.key].name_en}
+        for n in places.within(report["lon"], report["lat"], metres)
+    ]  # fmt: skip
+
+
 def rights(user, *, public, waiting):
     """What this person may do on the page of a case, beside the steps."""
     out = {"edit"} if user.role in WRITERS else set()
@@ -96,45 +118,199 @@ def pending_fields(services, case):
 
 # --- priority ---
 
-
-def priorities(services):
-    """{code: (points or None, words)} of all cases, or {} where the city does not compute them."""
-    made = getattr(services, "priorities", None)
-    return {} if made is None else {c: (p.points, priority_word(p)) for c, p in made().items()}
+MANY = 400  # above so many cases the list shows priorities only where it is ordered by them
 
 
-def priority_word(p):
-    return _("not enough data") if p is None or p.points is None else number(p.points, 0)
+def priorities(services, held, *, always=False):
+    """{code: (points that sort or None, words)} of cases; {} where they are very many and nobody asked."""
+    if len(held) > MANY and not always:
+        return {}
+    return {c.code: ranking.brief(services.priorities.of(c)) for c in held}
 
 
 def priority_of(services, case):
-    """The priority of one case as the page prints it; `layers` show on the map what was counted."""
-    return {"lines": [], "word": _("Not enough data to compute a priority."), "written": "", "missing": [], "layers": [],
-            "bounds": None, "map_words": ""}  # fmt: skip
+    """The priority of one case as its page prints it; `layers` and `bounds` show on the map what was counted."""
+    made = services.priorities.of(case)
+    return ranking.view(made) | {
+        "layers": ranking.layers(made, services.store.snapshot("receptors")), "bounds": ranking.bounds(made),
+    }  # fmt: skip
 
 
 # --- what waits for whom ---
 
 
-def waiting_for(services, user, held, clocks):
-    """Rows of what this person can do now: steps that are possible, where they are the officer or must approve."""
-    by_code = {r["code"]: r for r in held}
+ACTING = ("confirm", "contain", "approve_plan", "start", "finish", "close", "complete")
+
+
+def waiting_for(services, user, rows):
+    """Rows of what this person can do now: where they are the officer, or the decision is their role's."""
     out = []
-    for row in held:
+    for row in rows:
         case = row["case"]
         mine = case.officer == user.id
         if not mine and user.role not in remediation.DECIDERS:
             continue
         for offer in services.book.offers(case, user):
             t = offer.transition
-            if offer.blocked or t.action not in ("confirm", "contain", "approve_plan", "start", "finish", "close", "complete"):
+            decides = t.roles[0] in remediation.DECIDERS and user.role in remediation.DECIDERS
+            if offer.blocked or t.action not in ACTING or not (mine or decides):
                 continue
-            decides = t.roles[0] in remediation.DECIDERS
-            if mine or decides:
-                why = _("“%(step)s” is possible now", step=_(t.label))
-                out.append(desk.work_row(by_code[row["code"]], why, _("Decide") if decides else _("Act"), anchor=f"act-{t.action}"))
-                break
+            label = _("Decide") if decides else _("Act")
+            out.append(
+                desk.work_row(row, _("“%(step)s” is possible now", step=_(t.label)), label, anchor=f"act-{t.action}")
+            )
+            break
     return sorted(out, key=desk.urgency)
 
 
-__all__ = ["atlas", "maps"]
+def report_row(report, wards, why):
+    """A citizen report as a row of the desk."""
+    ward = wards.get(report["commune"] or report["ward"])
+    url = url_for("inbox.one", code=report["code"])
+    return {
+        "code": report["code"], "url": url, "title": replies.item(report)["title"], "stage": "received",
+        "where": text(ward, "name") if ward else report["place"], "why": why, "clock": replies.clock_of(report),
+        "state": report["clock"].state if report["clock"] else "none", "due": _due(report["clock"]),
+        "act": {"label": _("Reply"), "url": url}, "at": report["at"],
+    }  # fmt: skip
+
+
+def _due(clock):
+    due = clock.due if clock else None
+    return due.date() if isinstance(due, datetime) else due
+
+
+def late_reports(reports, wards):
+    return [
+        report_row(r, wards, _("%(what)s is late", what=replies.clock_of(r)["name_word"])) for r in reports if r["late"]
+    ]
+
+
+def answered(services, reports):
+    """Open reports whose sender has written since we last did: they wait for an officer."""
+    out = []
+    for r in reports:
+        if r["state"] in ("checking", "passed"):
+            said = services.reports.messages(r["code"])
+            if said and said[-1]["by"] == "citizen":
+                out.append(r)
+    return out
+
+
+def lists(services, user, rows, reports, proposals, now):
+    """The four lists of the desk. rows: open cases; reports: those that wait for an officer; proposals: at the gate."""
+    wards = ward_names(services)
+    late = sorted(desk.late_rows(rows) + late_reports(reports, wards), key=desk.urgency)
+    very = sum(r["state"] == "very_late" for r in late)
+    since = desk.new_since(now)
+    new = [
+        report_row(r, wards, r["words"][:80] or _("no words"))
+        for r in reports
+        if r["at"] >= since and r["state"] == "received"
+    ]
+    new += [desk.work_row(r, _("opened, nobody in charge yet"), _("Take up")) for r in rows
+            if r["stage"] == "received" and r["opened_on"] and r["opened_on"] >= since.date()]  # fmt: skip
+    mine = [proposal_row(p) for p in proposals if user.role in publication.APPROVERS and p["by"] != user.id]
+    mine += [report_row(r, wards, _("the sender has answered")) for r in answered(services, reports)]
+    mine += waiting_for(services, user, rows)
+    return [
+        desk.listed("overdue", _("Overdue"), "late", late[very:], above=very, more=url_for("casework.overview", due="late"),
+                    empty=_("Nothing is overdue.") if not very else ""),
+        desk.listed("new", _("New since yesterday"), "new", new, more=url_for("inbox.overview") if reports else None,
+                    empty=_("Nothing new since yesterday.")),
+        desk.listed("mine", _("Waits for me"), "mine", mine, more=url_for("desk.publications") if proposals else None,
+                    empty=_("Nothing waits for you."),
+                    advice=_("Approvals of your role, and cases where you are the officer and the next step is possible.")),
+        desk.listed("silent", _("Silent stations"), "silent", [], empty=_("No stations send yet."),
+                    advice=_("Stations that stop sending will be listed here. Until one sends, nothing is known about silence.")),
+    ]  # fmt: skip
+
+
+def escalation(rows, reports, wards):
+    """What is very late and must go up to the head of the office, worst first."""
+    cases = [r for r in desk.late_rows(rows) if r["state"] == "very_late"]
+    very = [r for r in late_reports(reports, wards) if r["state"] == "very_late"]
+    return sorted(cases + very, key=desk.urgency)
+
+
+# --- the gate ---
+
+
+def proposal_row(p):
+    """A proposal as a row of the desk."""
+    url = url_for("desk.publications", _anchor=f"p-{p['id']}")
+    return {
+        "code": p["case"], "url": url, "title": desk.name_of(p["held"]), "stage": p["held"].stage, "where": "",
+        "why": _("to be published, proposed by %(who)s", who=p["by_name"]), "clock": None, "state": "none", "due": None,
+        "act": {"label": _("Look"), "url": url},
+    }  # fmt: skip
+
+
+def proposal_view(services, p, user, zone):
+    """A proposal as the page of the gate prints it: field by field, with the events that become public."""
+    differences = services.gate.differences(p["id"])
+    events = services.gate.events_of(p["id"])
+    own = p["by"] == user.id
+    may = user.role in publication.APPROVERS
+    why_not = None
+    if own:
+        why_not = _("You proposed this yourself. A second person must approve it.")
+    elif not may:
+        why_not = _("Only approvers and administrators approve what becomes public.")
+    numbers = {e["sha"]: e["id"] for e in services.book.attachments(p["case"])}
+    present = publication.public_fields(p["held"], services.ward_names())
+    stale = any(present.get(f) != v for f, v in p["after"].items())
+    return {
+        "id": p["id"], "code": p["case"], "title": desk.name_of(p["held"]), "stage": p["held"].stage,
+        "url": url_for("casework.one", code=p["case"]), "who": p["by_name"], "at": timeline_moment(p["at"], zone),
+        "note": p["note"], "embargo": p["embargo"], "first": p["before"] is None, "own": own, "why_not": why_not, "stale": stale,
+        "rows": [{"label": d["label_" + language()], "before": casefile.shown_value(d["field"], d["before"]),
+                  "after": casefile.shown_value(d["field"], d["after"])} for d in differences],
+        "events": [_public_event(e, p["case"], numbers) for e in events],
+    }  # fmt: skip
+
+
+def _public_event(e, code, numbers):
+    """An event that becomes public, with its photos as the approver sees them. numbers: {checksum: id of the evidence}."""
+    shas = [s for c in ("photos_before", "photos_after", "photos") if e[c] for s in e[c].split(";")]
+    return {
+        "day": e["day"], "title": casefile.event_word(e["action"]), "stage": e["stage"], "overridden": e["overridden"] == "yes",
+        "text": e.get(f"text_{language()}") or e.get("text_vi"),
+        "photos": [{"url": url_for("casework.file", code=code, number=numbers[s]),
+                    "small": url_for("casework.file", code=code, number=numbers[s], size="small")} for s in shas if s in numbers],
+    }  # fmt: skip
+
+
+# --- the journal ---
+
+
+def utc_text(day, zone):
+    """The start of a day of the city as the journal writes moments, None for None."""
+    return (
+        None if day is None else datetime.combine(day, time(), zone).astimezone(UTC).isoformat(timespec="milliseconds")
+    )
+
+
+def timeline_moment(written, zone):
+    return datetime.fromisoformat(written).astimezone(zone)
+
+
+def audit_view(row, zone):
+    """A row of the journal as the page prints it."""
+    at = timeline_moment(row["at"], zone)
+    old, new = row["old"] or {}, row["new"] or {}
+    kind, _sep, code = row["thing"].partition(":")
+    url = {"case": "casework.one", "report": "inbox.one"}.get(kind)
+    return {
+        "number": row["number"], "day": at.date(), "time": at.strftime("%H:%M:%S"), "who": row["who"],
+        "role_word": words.word("role", row["role"]) if row["role"] in words.FAMILIES["role"] else row["role"],
+        "action": row["action"], "thing": row["thing"], "url": url_for(url, code=code) if url else None,
+        "changes": [{"field": f, "old": _short(old.get(f)), "new": _short(new.get(f))} for f in dict.fromkeys([*old, *new])],
+    }  # fmt: skip
+
+
+def _short(value):
+    if value is None:
+        return "–"
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return said if len(said) <= 300 else said[:300] + "…"

@@ -36,7 +36,9 @@ def kind_of(data):
     if not data:
         raise PaperError("empty", N_("The file is empty. Choose it again."))
     if len(data) > MAX_BYTES:
-        raise PaperError("too_large", N_("The file is larger than %(limit)s MB. Send a smaller one."), limit=MAX_BYTES >> 20)
+        raise PaperError(
+            "too_large", N_("The file is larger than %(limit)s MB. Send a smaller one."), limit=MAX_BYTES >> 20
+        )
     if data.startswith(b"%PDF-"):
         return ".pdf"
     if data.startswith(b"PK\x03\x04"):
@@ -69,6 +71,8 @@ def clean_name(name, suffix):
     'Biên bản 12.pdf'
     """
     name = unicodedata.normalize("NFC", re.split(r"[\\/]", name or "")[-1])
-    name = "".join(c for c in name if c.isprintable() and c not in '<>:"|?*\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
+    name = "".join(
+        c for c in name if c.isprintable() and c not in '<>:"|?*\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+    )
     stem = _SUFFIXES.sub("", name).strip(" .")[:80].strip(" .") or "document"
     return stem + suffix

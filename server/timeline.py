@@ -4,14 +4,14 @@ from datetime import datetime
 
 from flask import url_for
 
-from layers.catalogue import EVENT, STAGE
-from server.casefile import fact_label, shown_value
-from server.i18n import N_, date, language, number
+from layers.catalogue import STAGE
+from server.casefile import event_word, fact_label, shown_value
+from server.i18n import N_, date, language, ngettext, number
 from server.i18n import gettext as _
 from server.remediation import BY_ACTION, EVIDENCE
 
 KINDS = {
-    "report": N_("citizen reports"), "step": N_("steps"), "sampling": N_("samplings"), "inspection": N_("inspections"),
+    "report": N_("citizen reports"), "step": N_("steps"), "sampling": N_("results"), "inspection": N_("inspections"),
     "decision": N_("decisions"), "attachment": N_("files"), "publication": N_("publication"), "edit": N_("edits"),
     "note": N_("notes"),
 }  # fmt: skip
@@ -30,7 +30,6 @@ FORM_WORDS = {  # fields of the forms of steps that the thread prints, in this o
     "contractor": N_("Who does the works"), "work_done_on": N_("Work done on"), "faults": N_("List of faults"),
     "confirmation_no": N_("Number of the confirmation"), "cause": N_("Cause"), "merged_into": N_("Duplicate of"),
 }  # fmt: skip
-_PUBLIC = {c.value: c for c in EVENT}
 
 
 def timeline(code, entries, *, samplings, reports=(), zone):
@@ -54,13 +53,10 @@ def kinds_of(items):
 
 
 def action_word(action):
-    """The name of an action, as the public timeline has it where there is one."""
+    """What was done, in words: as the table of steps tells it, or as the public timeline does."""
     if action in TITLES:
         return _(TITLES[action])
-    if action in _PUBLIC:
-        said = getattr(_PUBLIC[action], language())
-        return said[:1].upper() + said[1:]
-    return _(BY_ACTION[action].label) if action in BY_ACTION else action
+    return _(BY_ACTION[action].event) if action in BY_ACTION else event_word(action)
 
 
 def _item(kind, at, order, title, actor, *, day=None, text="", **rest):
@@ -73,7 +69,9 @@ def _item(kind, at, order, title, actor, *, day=None, text="", **rest):
 
 def _of(e, zone, title, **rest):
     refs = [{"label": r["code"], "url": _address(r["kind"], r["code"])} for r in e["refs"]]
-    item = _item(e["kind"], e["at"].astimezone(zone), e["number"], title, e["actor"], day=e["day"], case=e["case"], **rest)
+    item = _item(
+        e["kind"], e["at"].astimezone(zone), e["number"], title, e["actor"], day=e["day"], case=e["case"], **rest
+    )
     return item | {"refs": refs + item["refs"]}
 
 
@@ -167,7 +165,9 @@ def _publication(e, _samplings, zone):
     if e["action"] == "approve" and d["state"] == "published":
         title = N_("Published")
     embargo = _("Not before %(day)s", day=date(d["embargo"])) if d["embargo"] else None
-    fields = ", ".join(fact_label(f) for f in d["fields"]) if e["action"] == "propose" else None
+    fields = None
+    if e["action"] == "propose" and d["fields"]:
+        fields = ngettext("one public field", "%(num)s public fields", len(d["fields"]))
     return _of(e, zone, _(title), text=_lines(e["text"], embargo, fields))
 
 
@@ -191,7 +191,9 @@ def _report(r):
         mine = m["by"] == "citizen"
         title = _("Message of the sender") if mine else _("Reply to the sender")
         taken_back = _("Taken back.") if m["taken_back"] else None
-        yield _item("report", m["at"], m["id"], title, "" if mine else m["who"], text=_lines(m["text"], taken_back), refs=ref)
+        yield _item(
+            "report", m["at"], m["id"], title, "" if mine else m["who"], text=_lines(m["text"], taken_back), refs=ref
+        )
 
 
 def moment(text, zone):

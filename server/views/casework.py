@@ -63,7 +63,7 @@ def not_yours(error):
 def asked():
     """The settings of the list, every row of this person and the rows they choose."""
     wards = office.ward_names(services())
-    every = office.rows(services(), user())
+    every = office.rows(services(), user(), ranked=request.args.get("sort") == "priority")
     officers = office.officers(services())
     here = sorted({r["ward"] for r in every if r["ward"]}, key=lambda w: text(wards[w], "name") if w in wards else w)
     known = sorted({r["officer"] for r in every if r["officer"]}, key=lambda n: officers.get(n, ""))
@@ -148,18 +148,20 @@ def one_page(case, *, form=None, values=None, errors=None, status=200):
                  if s["state"] == "open" and not s["voided"]]  # fmt: skip
     facility = services().named(case.facility, "vi") if case.facility else None
     held_fields = office.pending_fields(services(), case)
-    marks = desk.marks([desk.case_row(case, book.clocks(case).all, wards=wards, officers=officers)])
+    running = book.clocks(case).all
+    rows = [desk.case_row(case, running, wards=wards, officers=officers)]
+    marks = desk.marks(rows)
     priority = office.priority_of(services(), case)
     made = None
     if marks:
-        layers = [atlas.ground(services().store), *priority["layers"], *desk.case_layers(marks, [{"case": case}])]
+        layers = [atlas.ground(services().store), *priority["layers"], *desk.case_layers(marks, rows)]
         made = maps.map_page(layers, bounds=priority["bounds"] or atlas.bounds_of(marks),
                              settings=current_app.config["CANGXANH"], label=_("Map of the case"))  # fmt: skip
     return page(
         "case.html",
         c=casefile.head(case, public=public, waiting=bool(waiting), officers=officers, wards=wards,
                         facility=facility and {"code": case.facility, "name_vi": facility["name"]}),
-        rail=casefile.rail(case), clocks=[desk.clock(c) for c in book.clocks(case).all], steps=onward, more_steps=aside,
+        rail=casefile.rail(case), clocks=[desk.clock(c) for c in running], steps=onward, more_steps=aside,
         samplings=samplings[::-1], progress=caseforms.progress(situation, book.rules),
         thread=[i for i in items if not kind or i["kind"] == kind], thread_total=len(items), kinds=kinds, kind=kind,
         linked=casefile.linked(case, links, inspections=book.inspections(code), samplings=samplings,
@@ -188,7 +190,9 @@ def one(code):
 def refused(case, form, error):
     """The page again with what was typed; 409 where somebody was quicker, else 422."""
     status = 409 if error.case is not None else 422
-    return one_page(services().book.get(case.code, user()), form=form, values=request.form, errors=error.errors, status=status)
+    return one_page(
+        services().book.get(case.code, user()), form=form, values=request.form, errors=error.errors, status=status
+    )
 
 
 @bp.post("/cases/<code>/step/<action>")
@@ -256,7 +260,9 @@ def propose(code):
     try:
         if errors:
             raise FormError(errors)
-        services().gate.propose(user(), code, note=casedesk.text_of(request.form, "note", 1000), embargo=embargo, hold=hold)
+        services().gate.propose(
+            user(), code, note=casedesk.text_of(request.form, "note", 1000), embargo=embargo, hold=hold
+        )
     except NotYours:
         raise
     except CaseError as e:
@@ -428,5 +434,7 @@ def sent(body, kind, name, *, octets=False):
     response = Response(body, mimetype="application/octet-stream" if octets else kind)
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     if name is not None:
-        response.headers["Content-Disposition"] = f"attachment; filename=\"file\"; filename*=UTF-8''{quote(name, safe='')}"
+        response.headers["Content-Disposition"] = (
+            f"attachment; filename=\"file\"; filename*=UTF-8''{quote(name, safe='')}"
+        )
     return response
