@@ -53,12 +53,8 @@ CALENDAR = Calendar()
 @cache
 def _of_year(year, language="vi"):
     """({day: name} of the days off, the Saturdays and Sundays worked instead) as the library has them."""
-    # A swap may lie over New Year: the library keeps it with the year of the day off.
-    known = holidays.VN(years=range(year - 1, year + 2), language={"en": "en_US"}.get(language, language))
-    return (
-        {day: name for day, name in sorted(known.items()) if day.year == year},
-        frozenset(day for day in known.weekend_workdays if day.year == year),
-    )
+    known = holidays.VN(years=year, language={"en": "en_US"}.get(language, language))
+    return dict(sorted(known.items())), frozenset(day for day in known.weekend_workdays if day.year == year)
 
 
 def holidays_of(year, calendar=CALENDAR, language="vi"):

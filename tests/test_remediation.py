@@ -313,6 +313,8 @@ def test_the_watch_and_the_relapse_cannot_be_overridden():
         assert (step.stage, step.changes["relapses"]) == ("confirmed", 1)
         assert step.changes["before_from"] == d("2025-12-15") and step.changes["proof_from"] == d("2026-12-16")
         assert step.changes["decision_no"] is None and step.changes["watch_until"] is None
+    again = decide(replace(passed, relapses=2, reports_since_watch=2), SYSTEM, "relapse", {"reason": "smell"})
+    assert again.changes["relapses"] == 3
     assert codes(replace(passed, watch_until=None), APPROVER, "complete") == ["watch_unknown"]
 
 
@@ -368,6 +370,7 @@ def test_what_was_rejected_is_taken_up_again_only_with_new_evidence():
     assert codes(rejected, OFFICER, "reconsider", form) == ["new_evidence_missing"]
     old = Evidence("photo", d("2026-12-09"), 1)
     assert codes(replace(rejected, evidence=(old,)), OFFICER, "reconsider", form) == ["new_evidence_missing"]
+    assert codes(rejected, APPROVER, "reconsider", form, WHY) == ["no_override"]
     late = replace(old, added=d("2026-12-11"))
     step = decide(replace(rejected, evidence=(old, late)), OFFICER, "reconsider", form)
     assert step.stage == "checking" and step.changes["merged_into"] is None
