@@ -1,6 +1,6 @@
 """What the inbox does with a report: its form read, files kept, the report and the register changed as one."""
 
-from server import casedesk, drawing, handling, papers, photos
+from server import casedesk, codes, drawing, handling, papers, photos
 from server.casedesk import FormError
 from server.drafts import KINDS
 from server.files import FileError
@@ -23,15 +23,24 @@ def act(services, user, code, action, form, files):
     try:
         if action == "new":
             return _opened(services, user, code, form, given)
-        with services.store.transaction() as con:
-            number = services.reports.act_in(con, user, code, action, case=case, **given)
-            if action == "merge" and not case.startswith("P-"):
-                services.book.link_in(con, user, case, "report", services.reports.get(code)["code"])
+        if action == "merge" and codes.read(case) is None:
+            _in_scope(services, user, case)
+        number = services.reports.act(user, code, action, case=case, **given)
         return number, case if action == "merge" else ""
     except HandlingError as e:
         raise FormError({_FIELD.get(e.code, ""): _(e.sentence, **e.values)}) from e
     except casedesk.TOLD as e:
         raise casedesk.told(e) from e
+
+
+def _in_scope(services, user, case):
+    """FormError unless there is such a case and it is this person's; one that was merged points on to another."""
+    try:
+        held = services.book.get(case, user)
+    except KeyError:
+        raise FormError({"case": _("There is no case with this code.")}) from None
+    if held.merged_into:
+        raise FormError({"case": _("%(code)s was merged into %(other)s; choose that one.", code=case, other=held.merged_into)})
 
 
 def _opened(services, user, code, form, given):
@@ -54,7 +63,7 @@ def _opened(services, user, code, form, given):
         "coord_accuracy_m": report["accuracy_m"],
     }  # fmt: skip
     with services.store.transaction() as con:
-        case = services.book.open_in(con, user, facts, place, reports=[report["code"]], ward=report["ward"])
+        case = services.book.open_in(con, user, facts, place, ward=report["ward"])
         return services.reports.act_in(con, user, code, "new", case=case.code, **given), case.code
 
 

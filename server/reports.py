@@ -304,7 +304,8 @@ class Reports:
             moved = list(con.scalars(sa.select(report.c.id).where(report.c.same_as == row.id)))
             con.execute(report.update().where(report.c.id.in_(moved)).values(same_as=other.id))
         elif "case" in handling.ACTS[action].needs:
-            if self.knows_case and not self.knows_case(case):
+            # a case for "new" was opened in this very transaction, which nobody else can see into yet
+            if self.knows_case and action != "new" and not self.knows_case(case):
                 raise HandlingError("case", N_("There is no hotspot with this code."))
             changes["case_code"] = case
             if self.tie:
