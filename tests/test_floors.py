@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Lowest first. A file imports from sets above its own line only, never from its own set.
 FLOORS = [
-    {"geo.systems", "geo.coordinates", "geo.distances", "geo.units"},
+    {"geo.systems", "geo.coordinates", "geo.distances", "geo.units", "geo.programs", "geo.knapsacks"},
     {
         "geo.crs",
         "geo.encoding",
@@ -29,10 +29,12 @@ FLOORS = [
         "geo.waterways",
         "geo.ahp",
         "geo.suitability",
-        "geo.siting",
+        "geo.flows",
         "geo.indicators",
     },
-    {"geo.priority"},
+    {"geo.priority", "geo.lagrange", "geo.locations", "geo.plans", "geo.choices"},
+    {"geo.exchange", "geo.medians"},
+    {"geo.siting"},
     {"layers.errors", "layers.letters", "layers.rules", "layers.mvt"},
     {"layers.catalogue", "layers.geopackage", "layers.audit", "layers.standards"},
     {"layers.migrations"},
