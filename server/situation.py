@@ -172,10 +172,10 @@ RULES = {
     "relapse_reports": (N_("Citizen reports during the watch that count as a relapse"), N_("reports"), _OURS),
     "relapse_radius_m": (N_("Distance within which such reports count"), N_("m"), _OURS),
     "accept_hours": (
-        N_("To accept a report"), N_("working hours"), Law(N_("as the citizens' service iHanoi"), "verified-secondary")
+        N_("To accept a report"), N_("working hours"), Law(N_("as the citizens' service iHanoi"), "background")
     ),
     "answer_days": (
-        N_("To answer a report"), N_("working days"), Law(N_("as China's citizens' line"), "verified-secondary")
+        N_("To answer a report"), N_("working days"), Law(N_("as China's citizens' line"), "background")
     ),
     "plan_days": (
         N_("To approve a plan once a place is confirmed"), N_("days"),
