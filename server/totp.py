@@ -49,7 +49,7 @@ def accepted(secret, code, at, used=None):
     if not re.fullmatch("[0-9]{6}", digits):
         return None
     now, generator, found = step(at), pyotp.TOTP(secret), None
-    for n in range(now - TOLERANCE, now + TOLERANCE + 1):
+    for n in range(max(now - TOLERANCE, 0), now + TOLERANCE + 1):
         if secrets.compare_digest(generator.at(n * STEP_S), digits) and (used is None or n > used):
             found = n
     return found

@@ -83,6 +83,10 @@ contacts = sa.Table(
 MIGRATIONS = {}
 
 
+def _forget_for_good(con, _):
+    con.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, not only let go
+
+
 class Vault:
     """The open file. Safe to use from several threads and processes."""
 
@@ -99,6 +103,7 @@ class Vault:
         with contextlib.suppress(OSError):
             os.chmod(self.path, 0o600)
         self._engine = geopackage.engine(self.path)  # WAL, FULL, foreign keys
+        sa.event.listen(self._engine, "connect", _forget_for_good)
         try:
             self._open()
         except StoreError:

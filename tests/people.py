@@ -4,12 +4,45 @@
     client = people.signed_in(app, inspector)
     client.post("/inbox/R1/pass", data={"csrf": client.csrf})
 
-They are named after their role and have no password; signed_in() opens a session for them.
+They are named after their role and have no password; signed_in() opens a session for them. somebody()
+gives a person with a password.
 """
+
+from datetime import UTC, datetime, timedelta
 
 from flask import g
 
-from server import security
+from server import passwords, security
+
+START = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+FIRST, SECOND = "bốn con mèo vàng", "năm chiếc thuyền xanh"
+
+
+class Clock:
+    """A time that stands still until it is moved on."""
+
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+    def on(self, **by):
+        self.now += timedelta(**by)
+
+
+def cheap_hashes(monkeypatch):
+    """Passwords cost next to nothing in this test: for tests that are about something else."""
+    monkeypatch.setattr(passwords, "METHOD", "scrypt:1024:8:1")
+    monkeypatch.setattr(passwords, "NO_PASSWORD", "scrypt:1024:8:1$nobodyhasthisone$" + "0" * 128)
+
+
+def somebody(kept, login="officer", role="inspector", password=FIRST):
+    """A person with a password of their own."""
+    user = kept.add("test", login, name=login.capitalize(), role=role)
+    kept.reset("test", user.id)
+    kept.change_password(kept.user(user.id), "", password)
+    return kept.user(user.id)
 
 
 def person(services, role, wards=(), media=(), *, number=1):
