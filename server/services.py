@@ -13,6 +13,7 @@ from server.cases import Cases
 from server.docket import WARD_KINDS
 from server.figures import Figures
 from server.files import Files
+from server.notices import Notices
 from server.priorities import Priorities
 from server.publication import Publication
 from server.reports import Reports
@@ -26,7 +27,7 @@ class Services:
     """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF.
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
-    book: the register of cases, with the priorities of each; reports: of citizens.
+    book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail.
     """
 
     store: Store
@@ -39,6 +40,7 @@ class Services:
     book: Cases = field(init=False)
     priorities: Priorities = field(init=False)
     reports: Reports = field(init=False)
+    notices: Notices = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
@@ -49,13 +51,16 @@ class Services:
         self.book.reports_near, self.book.reports_of = self.reports.count_near, self.reports.entries
         self.book.adopt()
         self.priorities = Priorities(self.store, self.book, self.population, now=self.now)
+        self.notices = Notices(self.accounts, self.store.data_dir, now=self.now)
 
     def _tie(self, con, user, case, report):
         self.book.link_in(con, user, case, "report", report)
 
     def rounds(self):
-        """What happens by itself: embargoes end, and what was closed is watched. Returns the codes that moved."""
-        return [*self.gate.release(), *self.book.watch()]
+        """What happens by itself: embargoes end, what was closed is watched, readers get their news. The codes that moved."""
+        moved = [*self.gate.release(), *self.book.watch()]
+        self.notices.round(self.store)
+        return moved
 
     def close(self):
         """Let go of the files."""

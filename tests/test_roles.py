@@ -77,6 +77,16 @@ POST   /track/<code>/forget                          everybody
 POST   /track/<code>/message                         everybody
 POST   /track/<code>/same                            everybody
 
+GET    /subscribe                                    everybody
+POST   /subscribe                                    everybody
+GET    /subscribe/confirm/<token>                    everybody
+POST   /subscribe/confirm/<token>                    everybody
+GET    /subscribe/mine/<token>                       everybody
+POST   /subscribe/mine/<token>                       everybody
+GET    /subscribe/sent                               everybody
+GET    /subscribe/stop/<token>                       everybody
+POST   /subscribe/stop/<token>                       everybody
+
 GET    /sign-in                                      everybody
 POST   /sign-in                                      everybody
 GET    /sign-in/code                                 everybody
@@ -141,7 +151,8 @@ def written():
 
 WRITTEN = written()
 CLOSED = sorted(key for key, roles in WRITTEN.items() if roles is not None)
-UNSAFE = sorted(key for key in WRITTEN if key[0] in security.UNSAFE)
+OUTSIDE = {("POST", "/subscribe/stop/<token>")}  # one click in a mail program: the address is the proof (RFC 8058)
+UNSAFE = sorted(key for key in WRITTEN if key[0] in security.UNSAFE and key not in OUTSIDE)
 WHO = ("nobody", *ROLES)
 
 
@@ -239,6 +250,14 @@ def test_a_hand_made_request_is_refused(house, method, rule):
     ]
     for options in bad:
         assert forged(sent(house, who, method, rule, **options)), options
+
+
+@pytest.mark.parametrize("method, rule", sorted(OUTSIDE))
+def test_what_others_may_send_needs_no_form(house, method, rule):
+    assert sent(house, "nobody", method, rule, headers={"Sec-Fetch-Site": "cross-site"}).text == "inside"
+    marked = {(m, r) for r, methods, end, _ in security.routes(house.app) for m in methods
+              if m in security.UNSAFE and getattr(house.app.view_functions[end], "takes_outside", False)}  # fmt: skip
+    assert marked == OUTSIDE
 
 
 def test_a_planted_cookie_is_of_no_use_against_somebody_signed_in(house):
