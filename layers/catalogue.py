@@ -113,13 +113,13 @@ STAGE = _codes(
     ("received", "Tiếp nhận", "Received"),
     ("checking", "Đang xác minh", "Being checked"),
     ("confirmed", "Đã xác nhận", "Confirmed"),
-    ("contained", "Đã khống chế", "Contained"),
+    ("contained", "Đã khoanh vùng", "Contained"),
     ("plan_approved", "Đã duyệt phương án", "Plan approved"),
     ("in_remediation", "Đang khắc phục", "Being cleaned up"),
     ("verifying", "Quan trắc xác nhận", "Being verified"),
     ("watched", "Đã đóng – theo dõi", "Closed, watched"),
     ("done", "Hoàn tất", "Done"),
-    ("rejected", "Không phải điểm nóng hoặc trùng", "Not a hotspot or a duplicate"),
+    ("rejected", "Không phải / trùng", "Not a hotspot or a duplicate"),
     ("suspended", "Tạm dừng", "Suspended"),
 )
 EVENT = _codes(

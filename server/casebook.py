@@ -104,6 +104,7 @@ evidence = _table(
     sa.Column("note", _T),
     sa.Column("public", sa.Boolean, nullable=False, default=False),
     sa.Column("voided", _T),  # why it does not count any more
+    sa.Column("voided_by", _I),
     *_made(),
 )
 samplings = _table(
@@ -117,6 +118,7 @@ samplings = _table(
     sa.Column("medium", _T, nullable=False),  # of the limit tables, e.g. surface_water
     sa.Column("choice", _T, nullable=False, default="{}"),  # JSON: water, column, flow_class ... of geo.limits.choose
     sa.Column("voided", _T),
+    sa.Column("voided_by", _I),
     *_made(),
 )
 results = _table(

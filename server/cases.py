@@ -4,7 +4,7 @@ What may be done is said by the table in server/remediation.py; here it is asked
 in front of the publication gate, each time in one transaction with the event and the audit row.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 
 import geopandas as gpd
@@ -19,7 +19,7 @@ from server.accounts import User
 from server.casebook import COLUMNS, FACTS, NOT_ENOUGH, Case, CaseError, case_of, cases, events, stored
 from server.docket import CLASSERS, WRITERS, in_scope, role
 from server.dossier import Dossier
-from server.i18n import N_
+from server.i18n import N_, translations
 
 SYSTEM = User(0, "system", "Cảng Xanh", "system")
 PUBLIC_FROM = ("confirmed", "contained", "plan_approved", "in_remediation", "verifying", "watched", "done")
@@ -126,8 +126,8 @@ class Cases(Dossier):
         public = self.gate.published(con, case.code) is not None or saved.stage in PUBLIC_FROM
         vi, en = (t.strip() for t in text)
         if step.overridden:
-            vi = f"{vi} Bỏ qua điều kiện, lý do: {step.override}".strip()
-            en = f"{en} A condition was overridden, reason given: {step.override}".strip()
+            vi = f"{vi} {self._override_words('vi', step)}".strip()
+            en = f"{en} {self._override_words('en', step)}".strip()
         elif action == "relapse":
             vi, en = vi or step.fields["reason"], en or step.fields["reason"]
         number = self._event(
@@ -152,6 +152,14 @@ class Cases(Dossier):
         if public:
             self.gate.propose_if_new(con, user, saved, embargo=embargo)
         return saved
+
+    def _override_words(self, language, step):
+        """What the public reads of an override: what was missing, and the reason that was given."""
+        translate = translations(language).gettext
+        needs = [remediation.NEEDS[code] for code in step.overridden]
+        lacked = "; ".join(translate(n.words) % asdict(self.rules) for n in needs)
+        words = translate(N_("Taken without: %(lacked)s. Reason given: %(reason)s"))
+        return words % {"lacked": lacked, "reason": step.override}
 
     def _target(self, con, user, case, changes):
         row = con.execute(sa.select(cases).where(cases.c.code == changes["merged_into"])).mappings().one_or_none()

@@ -7,7 +7,7 @@ second gets a Conflict with the case as it is now, and leaves an event and an au
 import dataclasses
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
 import geopandas as gpd
 import sqlalchemy as sa
@@ -239,19 +239,23 @@ class Docket:
     def _situation(self, con, case, *, proofs=True):
         taken, held, exceeded, reports = (), (), 0, 0
         if proofs:
-            rows = [r for r in samples.of_case(con, case.code) if r["voided"] is None]
             taken = tuple(
-                remediation.Sampling(r["id"], r["taken_on"], r["judgement"].compliant, r["by"], r["judgement"].basis)
-                for r in rows
-            )
+                remediation.Sampling(
+                    r["id"], r["taken_on"], r["judgement"] and r["judgement"].compliant, r["by"],
+                    r["judgement"].basis if r["judgement"] else "", r["acceptable"], r["voided_by"],
+                )
+                for r in samples.of_case(con, case.code)
+            )  # fmt: skip
             query = sa.select(evidence).where(evidence.c.case == case.code, evidence.c.voided.is_(None))
             held = tuple(
-                remediation.Evidence(e["kind"], e["dated"], e["by"], date.fromisoformat(e["at"][:10]), e["number"] or "",
+                remediation.Evidence(e["kind"], e["dated"], e["by"], datetime.fromisoformat(e["at"]).astimezone(self._now().tzinfo).date(), e["number"] or "",
                                      tuple(json.loads(e["samplings"])))
                 for e in con.execute(query.order_by(evidence.c.id)).mappings()
             )  # fmt: skip
             if case.watch_from:
-                exceeded = sum(s.compliant is False and s.taken_on >= case.watch_from for s in taken)
+                exceeded = sum(
+                    s.compliant is False and s.voided_by is None and s.taken_on >= case.watch_from for s in taken
+                )
                 if case.geometry is not None:
                     reports = self.reports_near(case.geometry, self.rules.relapse_radius_m, case.watch_from)
         last = self._last_step(con, case)

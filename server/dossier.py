@@ -91,7 +91,7 @@ class Dossier(Docket):
                 raise CaseError(N_("The case is closed; reopen it before an entry is voided."))
             if row["voided"]:
                 raise Conflict(N_("This entry was voided already."), case)
-            con.execute(table.update().where(table.c.id == number).values(voided=reason.strip()))
+            con.execute(table.update().where(table.c.id == number).values(voided=reason.strip(), voided_by=user.id))
             case = self._save(con, case, {})
             self._event(con, user, case, "void", reason=reason.strip(), fields={kind: number}, public=False)
             self._audit(

@@ -6,6 +6,7 @@ A Need stands in the table of server/remediation.py; its words, with the setting
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 
 from server.i18n import N_
 from server.situation import EVIDENCE, Label, Missing
@@ -106,7 +107,8 @@ def occasions(ask):
     """[(day, compliant, ids of users who answer for it)] since the work was done up to today, oldest first.
 
     Samplings of one day are one occasion, as good as its worst result; None where any of them is not judged. A
-    sampling that no limit judges counts as compliant when a numbered decision names it.
+    sampling that no established limit judges counts as compliant when a numbered decision names it and its results
+    keep the limits of that decision (Sampling.acceptable).
     """
     s = ask.situation
     since = _verified_since(s)
@@ -115,7 +117,8 @@ def occasions(ask):
     for sampling in s.samplings:
         if sampling.voided_by or since is None or not since <= sampling.taken_on <= s.today:
             continue
-        accepted = [e.by for e in decisions if sampling.id in e.samplings and sampling.compliant is None]
+        open_ = sampling.compliant is None and sampling.acceptable
+        accepted = [e.by for e in decisions if open_ and sampling.id in e.samplings]
         verdict = True if accepted else sampling.compliant
         days.setdefault(sampling.taken_on, []).append((verdict, {sampling.entered_by, *accepted}))
     return [(day, _worst([v for v, _who in found]), set().union(*(who for _v, who in found)))
@@ -131,14 +134,13 @@ def _worst(verdicts):
 
 
 def counted(ask):
-    """The most recent occasions in a row that are compliant; what is not judged is passed over."""
-    run = []
-    for occasion in reversed(occasions(ask)):
-        if occasion[1] is False:
-            break
-        if occasion[1]:
-            run.insert(0, occasion)
-    return run
+    """The most recent occasions in a row that are compliant.
+
+    What is not judged ends the row too: else a bad result could be mended by leaving out the parameter that is bad.
+    """
+    found = occasions(ask)
+    good = list(takewhile(lambda occasion: occasion[1], reversed(found)))
+    return good[::-1]
 
 
 def required(ask):
@@ -164,7 +166,7 @@ def compliant_samplings(ask):
         out.append(Missing("last_exceeds", words, {"on": judged[-1][0]}))
     unjudged = sum(o[1] is None for o in found)
     if unjudged:
-        words = N_("not judged, so not counted without a numbered decision on the limits: samplings of %(n)s days")
+        words = N_("not judged, and the row ends there without a numbered decision on the limits: samplings of %(n)s days")
         out.append(Missing("unjudged", words, {"n": unjudged}))
     return out
 

@@ -73,7 +73,10 @@ def insert(con, case, values, verdicts, signed):
 
 
 def of_case(con, code):
-    """The samplings of a case, oldest first: dicts with `verdicts` and `judgement`; voided ones have none."""
+    """The samplings of a case, oldest first: dicts with `verdicts` and `judgement`; voided ones have none.
+
+    acceptable: whether it would be compliant if a named decision let its unverified limits be used.
+    """
     rows = [dict(r) for r in con.execute(
         sa.select(samplings).where(samplings.c.case == code).order_by(samplings.c.taken_on, samplings.c.id)
     ).mappings()]  # fmt: skip
@@ -88,6 +91,8 @@ def of_case(con, code):
     }
     for r in by_id.values():
         r["judgement"] = None if r["voided"] else limits.judge_set(r["verdicts"], required[r["medium"]])
+        used = [limits.accept(v, "x") for v in r["verdicts"]]
+        r["acceptable"] = not r["voided"] and limits.judge_set(used, required[r["medium"]]).compliant is True
     return list(by_id.values())
 
 

@@ -14,7 +14,8 @@ from server.i18n import N_
 class Sampling:
     """One visit with samples. compliant: None where a limit is unverified or a result is not judged.
 
-    basis: words on how it was judged, for people only. voided_by: user who took it back as an error; then it does
+    basis: words on how it was judged, for people only. acceptable: whether a decision that lets unverified limits be
+    used would make it compliant (all required results are there, and keep them). voided_by: user who took it back as an error; then it does
     not count, and neither of the two may approve what the others prove.
     """
 
@@ -23,6 +24,7 @@ class Sampling:
     compliant: bool | None
     entered_by: int
     basis: str = ""
+    acceptable: bool = True
     voided_by: int | None = None
 
 

@@ -291,7 +291,8 @@ def test_a_voided_sampling_stays_on_file_and_counts_no_more(city):
     city.book.void(INSPECTOR, "sampling", number, "another canal's bottle")
     (row,) = city.book.samplings(case.code)
     assert row["voided"] == "another canal's bottle" and row["judgement"] is None and len(row["verdicts"]) == 1
-    assert city.book.situation(city.book.get(case.code)).samplings == ()
+    (kept,) = city.book.situation(city.book.get(case.code)).samplings
+    assert (kept.compliant, kept.voided_by) == (None, INSPECTOR.id)
     with pytest.raises(Conflict):
         city.book.void(INSPECTOR, "sampling", number, "again")
 
@@ -310,8 +311,8 @@ def test_an_unverified_limit_proves_nothing_without_a_named_decision(city):
     numbers = []
     for days in (1, 15, 15):
         later(city, days)
-        results = [{"parameter": "TSS", "value": 10, "unit": "mg/L"}]
-        choice = {"water": "domestic_municipal", "column": "A"}
+        results = [{"parameter": "colour", "value": 10, "unit": "Pt-Co"}]
+        choice = {"water": "industrial", "column": "A", "transitional": True}
         numbers.append(city.book.add_sampling(INSPECTOR, case.code, taken_on=city.today(), medium="wastewater", results=results,
                                               choice=choice))  # fmt: skip
     assert [s.compliant for s in city.book.situation(city.book.get(case.code)).samplings] == [None] * 3
@@ -319,6 +320,32 @@ def test_an_unverified_limit_proves_nothing_without_a_named_decision(city):
         take(city.book, HEAD, case, "close")
     proof(city.book, case, "limit_decision", city.today(), number="5/QĐ", accepts=tuple(numbers))
     assert take(city.book, HEAD, case, "close").stage == "watched"
+
+
+def test_a_decision_does_not_accept_what_exceeds_its_own_limits(city):
+    case = verifying(city)
+    choice = {"water": "industrial", "column": "A", "transitional": True}
+    numbers = []
+    for days in (1, 15, 15):
+        later(city, days)
+        numbers.append(city.book.add_sampling(INSPECTOR, case.code, taken_on=city.today(), medium="wastewater", choice=choice,
+                                              results=[{"parameter": "colour", "value": 900, "unit": "Pt-Co"}]))  # fmt: skip
+    proof(city.book, case, "limit_decision", city.today(), number="5/QĐ", accepts=tuple(numbers))
+    with pytest.raises(GateError):
+        take(city.book, HEAD, case, "close")
+
+
+def test_who_voided_an_exceedance_cannot_close(city):
+    case = verifying(city)
+    later(city, 1)
+    number = sample(city.book, case, city.today(), DIRTY)
+    city.book.void(HEAD, "sampling", number, "does not suit")
+    for days in (1, 15, 15):
+        later(city, days)
+        sample(city.book, case, city.today())
+    with pytest.raises(GateError):
+        take(city.book, HEAD, case, "close")
+    assert take(city.book, OTHER_HEAD, case, "close").stage == "watched"
 
 
 def test_leaving_a_bad_parameter_out_makes_nothing_compliant(city):

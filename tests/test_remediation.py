@@ -163,8 +163,32 @@ def test_the_order_in_which_results_are_entered_does_not_matter(mixed):
     found = refusal(verifying(samplings=tuple(mixed)), APPROVER, "close").missing
     assert english(found) == [
         "2 of 3 compliant samplings; the last of them may be taken from 2026-12-26 on",
-        "not judged, so not counted without a numbered decision on the limits: samplings of 1 days",
+        "not judged, and the row ends there without a numbered decision on the limits: samplings of 1 days",
     ]
+
+
+def test_a_result_that_nobody_judged_ends_the_row():
+    """Else a bad result could be mended by leaving out the parameter that is bad."""
+    rows = samplings((d("2026-11-20"), True), (d("2026-12-01"), None), (d("2026-12-25"), True))
+    case = verifying(today=d("2026-12-26"), samplings=rows)
+    assert not decide_close(case, Rules(samples=2, days=30))
+    assert decide_close(replace(case, samplings=(rows[0], rows[2])), Rules(samples=2, days=30))
+
+
+def test_a_decision_on_limits_accepts_only_what_would_keep_them():
+    rows = samplings((d("2026-11-20"), True), (d("2026-12-25"), None))
+    evidence = (
+        *PAIR,
+        Evidence("limit_decision", d("2026-12-25"), OTHER_INSPECTOR.id, number="7/QĐ", samplings=(rows[1].id,)),
+    )
+    case = verifying(today=d("2026-12-26"), samplings=rows, evidence=evidence)
+    assert decide_close(case, Rules(samples=2, days=30))
+    bad = replace(case, samplings=(rows[0], replace(rows[1], acceptable=False)))
+    assert not decide_close(bad, Rules(samples=2, days=30))
+
+
+def decide_close(case, rules):
+    return next(o for o in offers(case, APPROVER, rules=rules) if o.transition.action == "close").allowed
 
 
 @given(
@@ -180,8 +204,8 @@ def test_samplings_against_a_second_way_of_counting(rows, k, n):
     for offset, ok in rows:
         verdict.setdefault(offset, set()).add(ok)
     good = [o for o, found in verdict.items() if found == {True}]
-    bad = [o for o, found in verdict.items() if False in found]
-    run = [o for o in good if o > max(bad, default=-1)]
+    rest = [o for o, found in verdict.items() if found != {True}]
+    run = [o for o in good if o > max(rest, default=-1)]
     proven = len(run) >= k and max(run) - min(run) >= n
     rules = Rules(samples=k, days=n)
     offer = next(o for o in offers(case, APPROVER, rules=rules) if o.transition.action == "close")

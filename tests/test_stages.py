@@ -395,10 +395,8 @@ def proven_by_hand(case, actor):
     for n in range((case.today - since).days + 1):
         of_day = [s for s in case.samplings if s.taken_on == since + n * DAY]
         good = [s.compliant or (s.compliant is None and s.id in accepted) for s in of_day]
-        if any(s.compliant is False for s in of_day):
-            run = []
-        elif of_day and all(good):
-            run += [of_day]
+        if of_day:
+            run = [*run, of_day] if all(good) else []
     days = [of_day[0].taken_on for of_day in run]
     enough = (
         len(run) >= max(case.needed_samples or 3, 3) and days[-1] - days[0] >= max(case.needed_days or 30, 30) * DAY
