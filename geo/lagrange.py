@@ -106,7 +106,7 @@ def bound(case, known, *, rounds=400, gap=1e-3, look=None, stop=None):
 
     case: has demand, worth (by demand), reach, spare (by standing plant: the first facilities of reach), option_site
     (facility), option_capacity, option_cost, must (by option: the site is forced), number (None: any), budget.
-    known: what some choice serves, for the length of the steps. look: called now and then with the shares and the bound,
+    known: what some choice serves, for the length of the steps. look: called now and then with shares and bound,
     returns what the best known choice serves. stop: true ends it.
     """
     n, kept = len(case.demand), len(case.spare)
@@ -174,11 +174,11 @@ def bound(case, known, *, rounds=400, gap=1e-3, look=None, stop=None):
             stopped = "stalled"
             break
         if done % LOOK_EVERY == 0:
-            known = max(known, look(mean_share)) if look is not None else known
+            known = max(known, look(mean_share, best)) if look is not None else known
             gone = alive & (reach_up < known * (1 - 1e-9)) & ~case.must
             if gone.sum() > 0.1 * alive.sum():
                 alive &= ~gone
                 facilities = Knapsacks(case, np.unique(np.concatenate([np.arange(kept), case.option_site[alive]])))
-    known = max(known, look(mean_share)) if look is not None else known
+    known = max(known, look(mean_share, best)) if look is not None else known
     alive &= ~((reach_up < known * (1 - 1e-9)) & ~case.must)
     return Bound(max(best, known), mean_share, alive, done, lam_best, stopped)
