@@ -207,11 +207,12 @@ def _serve(arguments):
     signal.signal(signal.SIGTERM, _stop)  # closes the store, so that its file is whole without -wal
     threading.Thread(target=services.warm, daemon=True).start()
     threading.Thread(target=_rounds, args=(services,), daemon=True).start()
-    print(f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)", flush=True)
+    told = [f"Cảng Xanh is ready: http://{shown}:{port}/  (Ctrl+C stops it)"]
     first = services.accounts.first_administrator()
     if first:
-        print(f"First administrator: {first[0]}, one-time password {first[1]} (shown only this once).", flush=True)
-        print(f"Sign in at http://{shown}:{port}/sign-in and choose a password of your own.", flush=True)
+        told.append(f"First administrator: {first[0]}, one-time password {first[1]} (shown only this once).")
+        told.append(f"Sign in at http://{shown}:{port}/sign-in and choose a password of your own.")
+    print("\n".join(told), flush=True)
     server.run()
 
 

@@ -148,18 +148,24 @@ def onward(path, then):
     return path + (f"?next={quote(then, safe='/')}" if then else "")
 
 
+def _this_page():
+    """The address of this page, or of the one whose form was sent; blank where it is not ours."""
+    if request.method in UNSAFE:
+        came = urlsplit(request.referrer or "")
+        if came.netloc != request.host:
+            return ""
+        path, query = came.path, came.query
+    else:
+        path, query = quote(request.path), request.query_string.decode("latin1")
+    return safe_next(path + (f"?{query}" if query else ""), "")
+
+
 def _ask_to_sign_in():
     if request.headers.get("X-CSRF") or request.accept_mimetypes.best == "application/json":
         error = Unauthorized()
         error.sentence = _("You are not signed in any more. Open the page again to sign in; nothing was changed.")
         raise error
-    if request.method in UNSAFE:
-        came = urlsplit(request.referrer or "")
-        back = came.path + (f"?{came.query}" if came.query else "") if came.netloc == request.host else ""
-    else:
-        back = quote(request.path) + (f"?{request.query_string.decode('latin1')}" if request.query_string else "")
-    back = safe_next(back, "")
-    return redirect(onward(SIGN_IN, back), 303)
+    return redirect(onward(SIGN_IN, _this_page()), 303)
 
 
 def _refuse_role():
@@ -290,7 +296,7 @@ def install(app):
             if me.role not in roles:
                 _refuse_role()
             if me.must_change and request.path != OWN_PASSWORD:
-                return redirect(OWN_PASSWORD, 303)
+                return redirect(onward(OWN_PASSWORD, _this_page()), 303)
         if request.method in UNSAFE and not _mark(app, request.endpoint, "takes_outside"):
             _check_csrf()
         return None

@@ -129,7 +129,7 @@ def own():
 @bp.get("/account/password")
 @allowed(*STAFF)
 def password():
-    return render_template("account_password.html", errors={})
+    return render_template("account_password.html", errors={}, next=next_page())
 
 
 @bp.post("/account/password")
@@ -138,11 +138,11 @@ def password_change():
     me = security.user()
     if typed("new") != typed("again"):
         errors = {"again": _("The two new passwords are not the same. Type the new one twice.")}
-        return render_template("account_password.html", errors=errors), 422
+        return render_template("account_password.html", errors=errors, next=next_page()), 422
     try:
         opened = accounts().change_password(me, typed("old"), typed("new"), **came_from())
     except AccountError as error:
-        return refused("account_password.html", error)
+        return refused("account_password.html", error, next=next_page())
     flash(_("Your password was changed. Wherever else you were signed in, you are signed out now."))
     return security.give_session(redirect(next_page() if me.must_change else "/account", 303), opened.token)
 

@@ -17,7 +17,8 @@ PLACES = (
     ("/admin/users", N_("Accounts"), N_("Add people, give roles and wards, reset a password, disable an account.")),
     ("/desk", N_("Desk"), N_("The work of the day: overdue, new, waiting for me.")),
     ("/inbox", N_("Reports of citizens"), N_("What came in and still waits for an answer.")),
-    ("/desk/audit", N_("Journal of changes"), N_("Who changed what and when; whether the chain of the journal holds.")),
+    ("/publications", N_("Publication"), N_("What waits for a second person before it becomes public.")),
+    ("/audit", N_("Journal of changes"), N_("Who changed what and when; whether the chain of the journal holds.")),
     ("/data", N_("Layers and downloads"), N_("Every layer with its fields, sources and versions.")),
     ("/method", N_("Method"), N_("How figures, stages and clocks come about, and which settings are in force.")),
 )
