@@ -220,7 +220,7 @@ class Reports:
     def similar_near(self, lon, lat, kind):
         """What a stranger may know of open reports of the same sort near a point, at most three.
 
-        ref (to say the same), kind, metres (to 50 m), days ago, people. No words, no photo, no code.
+        ref (to say the same), kind, metres (to 50 m), at, days ago, people. No words, no photo, no code.
         """
         since, out = self.now() - SIMILAR_TIME, {}
         with self.store.reading() as con:
@@ -229,9 +229,11 @@ class Reports:
                 if row.id in out or not _alike(kind, row.kind) or row.state not in (*handling.OPEN, "joined"):
                     continue
                 people = 1 + con.scalar(sa.select(sa.func.count()).where(report.c.same_as == row.id))
-                days = (self.now().date() - self._city(row.at).date()).days
-                metres = max(FAR_M, round(away / FAR_M) * FAR_M)
-                out[row.id] = {"ref": row.ref, "kind": row.kind, "metres": metres, "days": days, "people": people}
+                at, metres = self._city(row.at), max(FAR_M, round(away / FAR_M) * FAR_M)
+                days = (self.now().date() - at.date()).days
+                out[row.id] = {
+                    "ref": row.ref, "kind": row.kind, "metres": metres, "at": at, "days": days, "people": people,
+                }  # fmt: skip
         return list(out.values())[:3]
 
     def hotspots_near(self, lon, lat):

@@ -73,6 +73,7 @@ def near(reports, lon, lat, kind):
 def similar_row(found):
     """One report near by, as a stranger may know it: ref, words and sentence."""
     when = [_("today"), _("yesterday")][found["days"]] if found["days"] < 2 else _("%(n)s days ago", n=found["days"])
+    when += f", {found['at']:%H:%M}" if found["days"] < 2 else ""
     others = ngettext("one person", "%(num)s people", found["people"])
     sentence = _("about %(metres)s m away, %(when)s, by %(people)s", metres=found["metres"], when=when, people=others)
     return {"ref": found["ref"], "kind": kind_word(found["kind"]), "sentence": sentence}

@@ -293,7 +293,7 @@ def test_what_a_stranger_learns_of_a_report_near_by_is_little(reports, clock):
     clock.forward(days=1)
     at(reports, 10, kind="noise")
     (found,) = reports.similar_near(*WHERE, "fish")
-    assert set(found) == {"ref", "kind", "metres", "days", "people"}
+    assert set(found) == {"ref", "kind", "metres", "at", "days", "people"}
     assert (found["kind"], found["metres"], found["days"], found["people"]) == ("water", 100, 1, 1)
     assert found["ref"] not in code
 

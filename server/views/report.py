@@ -110,7 +110,7 @@ def page(values, problems, status=200):
     )  # fmt: skip
     body = render_template(
         "report.html", values=values, problems=problems, map=made, today=services().today(), started=started(),
-        key=values.get("key") or str(uuid.uuid4()), wards=trackpages.wards(reports()), limits=drafts,
+        key=values.get("key") or str(uuid.uuid4()), wards=trackpages.wards(reports()), limits=drafts, rules=reports().rules,
         **trackpages.choices(),
     )  # fmt: skip
     return body, status
@@ -138,7 +138,7 @@ def send_form():
         return page(values, problems, 422)
     receipt = reports().take_in(draft, kept)
     keep_contact(receipt.code, contact)
-    return redirect(url_for(".track", code=receipt.code, sent=1), 303)
+    return redirect(url_for(".track", code=receipt.code, sent="form"), 303)
 
 
 def checked(values, problems):
@@ -338,8 +338,8 @@ def track(code):
 def followed_page(row, problems, values=None, status=200):
     address = url_for(".track", code=row["code"], _external=True)
     fresh = "sent" in request.args
-    near_by = []
-    if fresh and not row["same"] and row["state"] == "received" and row["lon"] is not None:
+    near_by = []  # with scripts the form itself has asked
+    if request.args.get("sent") == "form" and not row["same"] and row["state"] == "received" and row["lon"] is not None:
         near_by = [s for s in reports().similar_near(row["lon"], row["lat"], row["kind"]) if s["ref"] != row["ref"]]
     body = render_template(
         "track_report.html", report=row, problems=problems, values=values or {}, fresh=fresh, address=address,

@@ -82,7 +82,7 @@
       ({ coords }) => {
         here.disabled = false;
         put([coords.latitude, coords.longitude], { accuracy: coords.accuracy || 1 });
-        map.setView(pin.getLatLng(), 16, { animate: false });
+        map.setView(pin.getLatLng(), 15, { animate: false });
       },
       () => {
         here.disabled = false;

@@ -54,7 +54,7 @@
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(picture.width * scale));
     canvas.height = Math.max(1, Math.round(picture.height * scale));
-    const paper = canvas.getContext("2d");
+    const paper = canvas.getContext("2d", { willReadFrequently: true });
     paper.fillStyle = "#fff";
     paper.fillRect(0, 0, canvas.width, canvas.height);
     paper.imageSmoothingQuality = "high";
@@ -82,7 +82,7 @@
 
   /** Blurs a disc of a canvas for good: squares of a fixed grid become their mean colour. */
   cx.blurAt = (canvas, x, y, radius) => {
-    const paper = canvas.getContext("2d", { willReadFrequently: true });
+    const paper = canvas.getContext("2d");
     const block = Math.max(8, Math.round(Math.max(canvas.width, canvas.height) / 36));
     const from = (v) => Math.max(0, Math.floor((v - radius) / block));
     for (let row = from(y); row * block < Math.min(canvas.height, y + radius); row += 1) {

@@ -18,7 +18,8 @@
   const value = (name) => form.elements[name]?.value ?? "";
   const wordOf = (name) => {
     const chosen = form.querySelector(`input[name=${name}]:checked`);
-    return chosen?.value ? chosen.parentElement.querySelector("b, span").textContent.trim() : "";
+    const card = chosen?.value && chosen.parentElement;
+    return card ? (card.querySelector("b") || card.querySelector("span")).textContent.trim() : "";
   };
 
   /* --- photos --- */
