@@ -1,9 +1,11 @@
 """The dossier of a case: evidence, samplings, visits, decisions and remarks. Nothing is deleted; wrong entries are voided."""
 
+import json
+
 import sqlalchemy as sa
 
 from server import casebook, remediation, samples
-from server.casebook import CaseError, Conflict, evidence, packed, samplings
+from server.casebook import CaseError, Conflict, events, evidence, packed, samplings
 from server.docket import CLASSERS, WRITERS, Docket, role
 from server.i18n import N_
 
@@ -57,6 +59,7 @@ class Dossier(Docket):
         """Enter the results of one sampling; each is judged by the limit of its day. The id.
 
         results: dicts of parameter, value, unit, sign. An exceedance during the watch is a relapse at once.
+        The results, not the place or the laboratory, join the public timeline with the next publication.
         """
         role(user, WRITERS, N_("Your role does not enter results."))
         if taken_on > self.today():
@@ -70,7 +73,8 @@ class Dossier(Docket):
             case = self._save(con, case, {})
             said = {"sampling": number, "results": [{"parameter": v.parameter, "value": v.value, "unit": v.unit, "state": v.state}
                                                     for v in verdicts]}  # fmt: skip
-            self._event(con, user, case, "sampling", day=taken_on, fields=said, public=False)
+            text = tuple(samples.words(verdicts, language) for language in ("vi", "en"))
+            self._event(con, user, case, "sampling", day=taken_on, fields=said, text=text)
             self._audit(con, user, "sampling", code, None, values | said)
             self._watch_in(con, case)
             return number
@@ -93,10 +97,27 @@ class Dossier(Docket):
                 raise Conflict(N_("This entry was voided already."), case)
             con.execute(table.update().where(table.c.id == number).values(voided=reason.strip(), voided_by=user.id))
             case = self._save(con, case, {})
-            self._event(con, user, case, "void", reason=reason.strip(), fields={kind: number}, public=False)
+            told = self._untold(con, case, row) if kind == "sampling" else None
+            self._event(con, user, case, "correction" if told else "void", reason=reason.strip(), fields={kind: number},
+                        public=bool(told), text=told or (None, None))  # fmt: skip
             self._audit(
                 con, user, "void", case.code, {kind: number, "voided": None}, {kind: number, "voided": reason.strip()}
             )
+
+    def _untold(self, con, case, sampling):
+        """A voided sampling that is not public yet does not become so; of one that is, the words that correct it."""
+        rows = con.execute(
+            sa.select(events).where(events.c.case == case.code, events.c.action == "sampling")
+        ).mappings()
+        for e in rows:
+            if json.loads(e["fields"]).get("sampling") != sampling["id"]:
+                continue
+            if e["published"] is not None:
+                day = sampling["taken_on"]
+                return (f"Kết quả của mẫu lấy ngày {day:%d/%m/%Y} có sai sót và không còn được tính.",
+                        f"The result of the sampling of {day.isoformat()} was in error and counts no more.")  # fmt: skip
+            con.execute(events.update().where(events.c.id == e["id"]).values(public=False))
+        return None
 
     def add_inspection(self, user, code, *, on, findings, facility=None, minutes_no=""):
         """Enter a visit with what was found; the id."""

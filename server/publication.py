@@ -337,27 +337,40 @@ class Publication:
                      thing=f"case:{code}", old=old, new=plain(new))  # fmt: skip
 
 
+# Which photos an event of the public timeline carries: the pair belongs to the closing.
+_WITH_BEFORE, _WITH_AFTER = ("confirm", "close"), ("finish", "close")
+
+
 def _event(con, e):
-    """A row of the public timeline from an event of the register; photos are those marked public."""
-    shas = {}
-    if e["action"] in ("close", "finish", "confirm", "registered", "contain", "start", "relapse", "note"):
-        query = sa.select(evidence.c.kind, evidence.c.sha, evidence.c.dated).where(
-            evidence.c.case == e["case"], evidence.c.public, evidence.c.voided.is_(None),
-            evidence.c.kind.in_(("photo", "photo_before", "photo_after")),
-        ).order_by(evidence.c.dated, evidence.c.id)  # fmt: skip
-        for kind, sha, _dated in con.execute(query):
-            shas.setdefault(kind, []).append(sha)
-    closing = e["action"] in ("close", "finish")
+    """A row of the public timeline from an event of the register, with the photos that were chosen for the public.
+
+    A photo that is of neither kind of the pair goes with the first event that is published after it was chosen.
+    """
+    kinds = {"photo_before": [], "photo_after": [], "photo": []}
+    query = sa.select(evidence.c.kind, evidence.c.sha, evidence.c.dated, evidence.c.id).where(
+        evidence.c.case == e["case"], evidence.c.public, evidence.c.voided.is_(None), evidence.c.kind.in_(kinds)
+    )
+    for row in con.execute(query.order_by(evidence.c.dated, evidence.c.id)):
+        kinds[row.kind].append(row)
+    before = kinds["photo_before"] if e["action"] in _WITH_BEFORE else []
+    after = kinds["photo_after"] if e["action"] in _WITH_AFTER else []
+    earlier = con.scalar(sa.select(sa.func.max(events.c.at)).where(
+        events.c.case == e["case"], events.c.id < e["id"], events.c.action == e["action"], events.c.published.is_not(None)
+    ))  # fmt: skip
+    others = kinds["photo"] if e["action"] in ("contain", "start", "note", "confirm") and earlier is None else []
     fields = json.loads(e["fields"])
     return {
         "id": e["id"], "day": e["day"], "action": e["action"], "stage_from": e["stage_from"], "stage": e["stage"],
         "text_vi": e["text_vi"], "text_en": e["text_en"], "office_vi": OFFICE[0], "office_en": OFFICE[1],
         "decision_no": fields.get("decision_no"), "overridden": "yes" if e["overridden"] != "[]" else "no",
-        "photos_before": ";".join(shas.get("photo_before", ())) or None if closing or e["action"] == "confirm" else None,
-        "photos_after": ";".join(shas.get("photo_after", ())) or None if closing else None,
-        "photos": ";".join(shas.get("photo", ())) or None if not closing else None,
-        "source": "register", "confidence": "high",
+        "photos_before": _joined(before), "before_on": min((r.dated for r in before if r.dated), default=None),
+        "photos_after": _joined(after), "after_on": max((r.dated for r in after if r.dated), default=None),
+        "photos": _joined(others), "source": "register", "confidence": "high",
     }  # fmt: skip
+
+
+def _joined(rows):
+    return ";".join(r.sha for r in rows) or None
 
 
 def _next_number(table, code):

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from geo import limits, units
 from layers import standards
 from server.casebook import CaseError, packed, results, samplings
-from server.i18n import N_
+from server.i18n import N_, translations
 
 MEDIA = standards.MEDIA
 CHOICES = ("water", "column", "flow_class", "averaging", "regulation", "transitional")
@@ -102,3 +102,37 @@ def _verdict(values):
     kept["factors"] = tuple(limits.Factor(**f) for f in kept.get("factors", ()))
     kept["open"] = tuple((name, tuple(found)) for name, found in kept.get("open", ()))
     return limits.Verdict(**kept)
+
+
+_STATES = {
+    "meets": N_("within the limit"),
+    "exceeds": N_("over the limit"),
+    "not_measured": N_("not measured"),
+    "fault_or_calibrating": N_("fault or calibration"),
+    "not_required": N_("not required"),
+    "not_judged": N_("not judged"),
+}
+
+
+def words(verdicts, language):
+    """What the public reads of a sampling: each value, the limit of its day with its regulation, and the verdict.
+
+    An unverified limit gives no verdict and is told as such.
+    """
+    translate, out = translations(language).gettext, []
+    for v in verdicts:
+        name = standards.parameters()[v.parameter].label(language)
+        value = "–" if v.value is None else f"{v.sign}{_number(v.value, language)} {v.unit}".strip()
+        state = translate(_STATES[v.state])
+        bounds = "–".join(_number(b, language) for b in (v.limit_min, v.limit_max) if b is not None)
+        if bounds and (v.verified or v.decision):
+            state += f" ({bounds} {v.limit_unit}, {v.regulation})"
+        elif v.word == "limit_unverified":
+            state += f" ({translate(N_('the limit is not verified'))})"
+        out.append(f"{name} {value}: {state}")
+    return "; ".join(out) + "."
+
+
+def _number(value, language):
+    written = f"{value:,.6g}"
+    return written.translate(str.maketrans(",.", ".,")) if language == "vi" else written

@@ -15,7 +15,7 @@ from server.casebook import decisions, events, evidence, inspections, links, pro
 
 KINDS = ("report", "step", "sampling", "inspection", "decision", "attachment", "edit", "note", "publication")
 _DOUBLED = ("sampling", "inspection", "decision")  # their events only mark the place; the table has the substance
-_STEPLESS = ("edit", "void")
+_STEPLESS = ("edit", "void", "correction")
 
 
 def entries(con, case, *, reports_of=lambda codes: ()):
