@@ -139,10 +139,9 @@ class Accounts:
         with self.vault.writing() as con:
             if not con.scalar(sa.select(none)):
                 return None  # another process was quicker
-            taken = set(con.scalars(sa.select(users.c.login)))
-            login = next(n for n in ("admin", *(f"admin-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
-            self._add(con, SYSTEM, checked(login, "Admin", "administrator", (), ()), password=kept, must_change=True)
-        return login, password
+            fields = checked(_free(con, "admin"), "Admin", "administrator", (), ())
+            self._add(con, SYSTEM, fields, password=kept, must_change=True)
+        return fields["login"], password
 
     # --- signing in ---
 
@@ -183,13 +182,15 @@ class Accounts:
     def sign_in_outside(self, subject, *, login, name, role, address="", browser=""):
         """Opened for somebody whom single sign-on vouches for; made at first, name and role kept up to date.
 
-        subject: issuer and subject, which alone say who it is: a login that somebody else has here is
-        not taken over. A disabled person stays out.
+        subject: issuer and subject, which alone say who it is. A login that somebody else has here is
+        not taken over: the newcomer gets a number behind it. A disabled person stays out.
         """
         with self.vault.reading() as con:
             row = con.execute(sa.select(users).where(users.c.subject == subject)).one_or_none()
         if row is None:
-            row = self.add("single sign-on", login, name=name, role=role, subject=subject)
+            with self.vault.writing() as con:
+                fields = checked(_free(con, login), name, role, (), ())
+                row = self._add(con, "single sign-on", fields, subject=subject)
         elif not row.active:
             raise wrong_field("", N_("Your account is disabled. Ask an administrator."))
         elif (row.name, row.role) != (name, role):
@@ -402,6 +403,12 @@ def _row(con, number):
     if row is None:
         raise KeyError(number)
     return row
+
+
+def _free(con, login):
+    """The login itself, or with the first number behind it that nobody has."""
+    taken = set(con.scalars(sa.select(users.c.login)))
+    return next(n for n in (login, *(f"{login}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
 
 
 def _shown(row):

@@ -91,6 +91,8 @@ GET    /sign-in                                      everybody
 POST   /sign-in                                      everybody
 GET    /sign-in/code                                 everybody
 POST   /sign-in/code                                 everybody
+GET    /sign-in/outside                              everybody
+GET    /sign-in/outside/back                         everybody
 POST   /sign-out                                     everybody
 GET    /account                                      staff
 GET    /account/password                             staff

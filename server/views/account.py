@@ -1,13 +1,19 @@
 """Signing in and out, and what people set for their own account."""
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, request
+import logging
+import os
 
-from server import accountpages, security, totp
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from server import accountpages, oidc, security, totp
 from server.accounts import AccountError, TooManyTries
 from server.i18n import gettext as _
 from server.security import STAFF, allowed, public
 
 bp = Blueprint("account", __name__)
+log = logging.getLogger("cangxanh")
+HELD, HELD_S = "cx_outside", 600  # the cookie that holds a single sign-on until the browser comes back
 
 
 def accounts():
@@ -38,9 +44,24 @@ def refused(template, error, **values):
 # --- in and out ---
 
 
+@bp.record_once
+def set_up(state):
+    """Single sign-on, where it is set up; what is wrong with it is told to administrators and stops nothing else."""
+    found, problem = None, None
+    try:
+        found = oidc.provider_of(state.app.config["CANGXANH"].data_dir, os.environ)
+        problem = oidc.missing_library() if found else None
+    except oidc.SetupError as e:
+        problem = str(e)
+    if problem:
+        log.warning("%s", problem)
+    state.app.extensions["cangxanh-oidc"] = None if problem else found
+    state.app.extensions["cangxanh-oidc-problem"] = problem
+
+
 def outside():
-    """Whether single sign-on is set up here."""
-    return current_app.extensions.get("cangxanh-oidc")
+    """The oidc.Provider that people may sign in with, or None."""
+    return current_app.extensions["cangxanh-oidc"]
 
 
 @bp.get("/sign-in")
@@ -90,6 +111,65 @@ def code_try():
             return refused("account_sign_in.html", error, login="", next=next_page(), outside=outside())
         return refused("account_code.html", error, next=next_page())
     return enter(opened)
+
+
+def signer():
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="single sign-on")
+
+
+def back():
+    """Our address that the provider sends the browser back to."""
+    path = url_for("account.outside_back")
+    return (outside().site or request.host_url.rstrip("/")) + path
+
+
+@bp.get("/sign-in/outside")
+@public
+def outside_start():
+    if outside() is None:
+        abort(404)
+    try:
+        address, held = oidc.start(outside(), back())
+    except oidc.OidcError as error:
+        return outside_refused(error)
+    response = redirect(address, 303)
+    response.set_cookie(
+        HELD, signer().dumps(held | {"next": next_page()}), max_age=HELD_S, path="/sign-in/outside", httponly=True,
+        samesite="Lax", secure=request.is_secure,
+    )  # fmt: skip
+    return response
+
+
+@bp.get("/sign-in/outside/back")
+@public
+def outside_back():
+    if outside() is None:
+        abort(404)
+    try:
+        held = signer().loads(request.cookies.get(HELD, ""), max_age=HELD_S)
+    except BadSignature:
+        held = None
+    try:
+        person = oidc.finish(outside(), back(), held, request.args)
+        opened = accounts().sign_in_outside(
+            person.subject, login=person.login, name=person.name, role=person.role, **came_from()
+        )
+    except oidc.OidcError as error:
+        return outside_refused(error)
+    except AccountError as error:
+        return refused("account_sign_in.html", error, login="", next=next_page(), outside=outside())
+    before = request.cookies.get(security.SESSION_COOKIE)
+    if before:
+        accounts().sign_out(before)
+    response = security.give_session(redirect(security.safe_next(held["next"]), 303), opened.token)
+    response.delete_cookie(HELD, path="/sign-in/outside")
+    return response
+
+
+def outside_refused(error):
+    errors = {"": _(error.sentence, **error.values)}
+    page = render_template("account_sign_in.html", errors=errors, login="", next=next_page(), outside=outside())
+    return page, 422
 
 
 @bp.post("/sign-out")

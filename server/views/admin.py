@@ -54,6 +54,7 @@ def overview():
         free_gb=shutil.disk_usage(services().store.data_dir).free / 1e9,
         broken=accounts().verify_audit(),
         outside=current_app.extensions.get("cangxanh-oidc"),
+        outside_problem=current_app.extensions.get("cangxanh-oidc-problem"),
     )
 
 
