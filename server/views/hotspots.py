@@ -287,9 +287,7 @@ def one(code):
         in_register=in_register,
         as_of=day,
         is_now=day == today,
-        path=[{"code": s, "day": _entered(events, s), "state": state} for s, state in _path(row)]
-        if in_register
-        else [],
+        path=_path(row, events) if in_register else [],
         events=events,
         pair=_pair(events),
         age=status.age_words(row["age_days"], row["exact"]) if in_register else "",
@@ -318,13 +316,16 @@ _WAY = (
 )
 
 
-def _path(row):
-    """The stages of the way with where the hotspot stands: behind, here or ahead."""
+def _path(row, events):
+    """The stages of the way with where the hotspot stands: behind (dated), passed (not dated), here or ahead."""
     if row["stage"] not in _WAY:
-        return
-    here = _WAY.index(row["stage"])
+        return []
+    here, out = _WAY.index(row["stage"]), []
     for i, s in enumerate(_WAY):
-        yield s, "behind" if i < here else "here" if i == here else "ahead"
+        day = _entered(events, s) if i <= here else None
+        state = "here" if i == here else "ahead" if i > here else "behind" if day else "passed"
+        out.append({"code": s, "day": day, "state": state})
+    return out
 
 
 def _entered(events, stage):

@@ -6,8 +6,6 @@
   const map = cx.map;
   const box = document.getElementById("map");
   if (!map || !box) return;
-  box.hidden = false;
-  map.invalidateSize({ animate: false });
   box.querySelector(".folium-map").setAttribute("aria-describedby", "pin-words");
   const field = (name) => document.getElementById(name);
   const words = field("pin-words");
