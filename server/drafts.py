@@ -21,6 +21,8 @@ KINDS = {
     "noise": (N_("Noise"), ("noise",), N_("machines, night work")),
     "other": (N_("Something else"), (), N_("describe it in your words")),
 }
+MISTAKE = "mistake"  # in a figure of ours: it has a page instead of a place, and a form of its own
+KINDS[MISTAKE] = (N_("Mistake in a figure"), (), "")
 COLOURS = {
     "black": N_("black"), "grey": N_("grey"), "brown": N_("brown"), "red": N_("red or pink"),
     "orange": N_("orange or rusty"), "green": N_("green"), "blue": N_("blue"), "white": N_("milky white"),
@@ -32,10 +34,11 @@ SMELLS = {
 FIELDS = ("key", "kind", "smell", "colour", "words", "lon", "lat", "accuracy_m", "ward", "place", "seen_on", "language",
           "same_as")  # fmt: skip
 MAX_WORDS, MAX_PLACE, MAX_PHOTOS = 2000, 200, 5
-OLDEST = timedelta(days=365)
+OLDEST = timedelta(days=3650)
 # the city with its islands, Bạch Long Vĩ and Long Châu among them, and some water round them
 WEST, SOUTH, EAST, NORTH = 106.0, 19.9, 108.1, 21.4
 _SHA = re.compile(r"[0-9a-f]{64}")
+_PAGE = re.compile(r"/(?!/)[\w\-./?=&%+:;,]{0,180}", re.ASCII)
 _REF = re.compile(r"[0-9a-z]{10}")
 _FORBIDDEN = {"Cc", "Cs", "Co", "Cn"}  # control, half characters, private and unassigned ones
 _TURNS = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))  # reverse what is read
@@ -83,7 +86,7 @@ def clean(text, limit):
 def draft(form, *, today, wards):
     """The Draft of a form (anything with get), or DraftError with every problem.
 
-    today: the date in the city; a day after tomorrow is refused, the phone's calendar may be ahead.
+    today: the date in the city; a day in the future or ten years back is not known.
     wards: the unit codes that exist.
     """
     problems = {}
@@ -95,7 +98,7 @@ def draft(form, *, today, wards):
     # what is no plain value (JSON may hold anything) was not given
     form = {f: str(v) for f in FIELDS if isinstance(v := form.get(f), str | int | float)}
     kind = form.get("kind") or ""
-    if kind not in KINDS:
+    if kind not in KINDS or kind == MISTAKE:
         wrong("kind", N_("Choose what you saw."))
     smell = form.get("smell") or None
     if smell is not None and smell not in map(str, SMELLS):
@@ -123,6 +126,20 @@ def draft(form, *, today, wards):
         seen_on=seen_on, language="en" if form.get("language") == "en" else "vi", photos=photos,
         same_as=ref if _REF.fullmatch(ref := form.get("same_as", "")) else "",
     )  # fmt: skip
+
+
+def mistake(form, *, today):
+    """The Draft of a report on a wrong figure; DraftError without words. about: the path of our page."""
+    words, about = clean(form.get("words"), MAX_WORDS), page_of(form.get("about"))
+    if not words:
+        raise DraftError({"words": (N_("Say what is wrong and, if you can, where the right figure stands."), {})})
+    language = "en" if form.get("language") == "en" else "vi"
+    return Draft(_key(form), MISTAKE, words=words, place=about, seen_on=today, language=language)
+
+
+def page_of(path):
+    """A path on this site as it was given, or "" for anything else."""
+    return path if path and _PAGE.fullmatch(path) else ""
 
 
 def _number(value, low, high):
@@ -153,10 +170,8 @@ def _seen_on(form, today, wrong):
     except ValueError:
         wrong("seen_on", N_("Give the day as a date."))
         return None
-    if day > today + timedelta(days=1):
-        wrong("seen_on", N_("This day has not come yet."))
-    elif day < today - OLDEST:
-        wrong("seen_on", N_("This is more than a year ago. Report what can be seen now."))
+    if not today - OLDEST <= day <= today + timedelta(days=1):
+        return None  # the clock of a phone may be wrong, which is no reason to refuse a report
     return min(day, today)
 
 

@@ -28,7 +28,7 @@ def choices():
     """The choices of the form: kinds (code, word, note), smells (number, word), colours (code, word)."""
     return {
         "kinds": [{"code": k, "word": _(w), "note": _(n), "colour": k in ("water", "fish", "oil")}
-                  for k, (w, _media, n) in drafts.KINDS.items()],
+                  for k, (w, _media, n) in drafts.KINDS.items() if k != drafts.MISTAKE],
         "smells": [{"code": str(n), "word": _(w)} for n, w in drafts.SMELLS.items()],
         "colours": [{"code": c, "word": _(w)} for c, w in drafts.COLOURS.items()],
     }  # fmt: skip
@@ -152,5 +152,5 @@ def hotspot_facts(hotspot):
     known = due is not None and due == due  # a missing date is not equal to itself
     return {
         "name": text(hotspot, "name"), "url": url_for("hotspots.one", code=hotspot["code"]), "code": hotspot["code"],
-        "stage": hotspot["stage"], "due": date(due) if known else None, "due_for": text(hotspot, "deadline_for"),
+        "stage": hotspot["stage"], "class": hotspot.get("severity_class") or "not_enough_data", "due": date(due) if known else None, "due_for": text(hotspot, "deadline_for"),
     }  # fmt: skip

@@ -141,6 +141,34 @@ def send_form():
     return redirect(url_for(".track", code=receipt.code, sent="form"), 303)
 
 
+@bp.get("/report/mistake")
+@public
+def mistake_form():
+    """The form for a wrong figure. about: the path of the page it stands on."""
+    return render_template("report_mistake.html", about=drafts.page_of(request.args.get("about")), values={}, problems={},
+                           key=str(uuid.uuid4()), started=started(), limits=drafts)  # fmt: skip
+
+
+@bp.post("/report/mistake")
+@public
+def send_mistake():
+    values, problems = request.form.to_dict(), {}
+    if values.get("website"):
+        problems["website"] = _("Leave this field empty: it is there to catch programs that fill in every field.")
+    elif too_quick(values.get("started", "")):
+        problems["form"] = _("Please look at the form once more and send it again.")
+    try:
+        draft = drafts.mistake(values | {"language": language()}, today=services().today())
+    except drafts.DraftError as error:
+        problems.update(trackpages.problem_words(error.problems))
+    if problems:
+        page = render_template("report_mistake.html", about=drafts.page_of(values.get("about")), values=values,
+                               problems=problems, key=values.get("key", ""), started=started(), limits=drafts)  # fmt: skip
+        return page, 422
+    slow_down("report")
+    return redirect(url_for(".track", code=reports().take_in(draft).code, sent=1), 303)
+
+
 def checked(values, problems):
     """(Draft, contact) of a form or JSON body; problems are added to."""
     contact = checked_contact(values, problems)
@@ -330,7 +358,7 @@ def not_found(code):
 @public
 def track(code):
     if codes.read(code) not in (None, code):
-        return redirect(url_for(".track", code=codes.read(code), **request.args), 301)
+        return redirect(url_for(".track", code=codes.read(code)), 301)
     row = held(code)
     return not_found(code) if row is None else private(followed_page(row, {}))
 

@@ -59,7 +59,10 @@
       method: "PUT", headers: { Accept: "application/json", "Content-Type": "image/jpeg", "X-CSRF": csrf }, body: photo.blob,
     });
     if (status === 200) draft.safe = body.safe;
-    else if (status === 422) photo.refused = body.message; // told to the person; the others go on
+    else if (status === 404 && body.error === "unknown") { // the server has lost it: begin anew
+      Object.assign(draft, { code: null, safe: [] });
+      throw new Waits("");
+    } else if (status === 422 || status === 413) photo.refused = body.message; // told to the person; the others go on
     else throw new Waits(body?.message || "");
   }
 

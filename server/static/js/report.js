@@ -12,8 +12,17 @@
   let near = { similar: [], hotspots: [], ward: null };
 
   form.noValidate = true;
+  begin(); // the page may lie on this phone since days: never its old key or day
   for (const hidden of document.querySelectorAll("[data-needs-script]")) hidden.hidden = false;
   document.documentElement.classList.add("has-scripts");
+
+  function begin() {
+    const now = new Date();
+    const today = new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+    form.elements.key.value = cx.freshKey();
+    form.elements.seen_on.max = today;
+    form.elements.seen_on.value = today;
+  }
 
   const value = (name) => form.elements[name]?.value ?? "";
   const wordOf = (name) => {
@@ -231,7 +240,7 @@
   /** The form as at first, with a fresh key: what was typed is kept in the draft. */
   function empty() {
     form.reset();
-    form.elements.key.value = cx.freshKey();
+    begin();
     photos = [];
     near = { similar: [], hotspots: [], ward: null };
     form.elements.same_as.value = "";
@@ -255,6 +264,7 @@
     const left = await cx.kept.get("drafts", key);
     if (left?.problems) return; // the list says what is wrong
     if (left) {
+      navigator.storage?.persist?.();
       navigator.serviceWorker?.ready.then((worker) => worker.sync?.register("cangxanh-send")).catch(() => {});
       $("outbox-title").focus();
       $("outbox").scrollIntoView({ block: "start" });
