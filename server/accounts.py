@@ -162,7 +162,6 @@ class Accounts:
             if not now.active or now.password != row.password:
                 raise wrong_field("", WRONG)
             tries.succeeded(con, *keys)
-            tries.sweep(con, self._clock(), self.rules.pace)
             return self._start(con, row.id, address, browser, asks_code=bool(now.totp))
 
     def sign_in_with_code(self, token, code, *, address="", browser=""):

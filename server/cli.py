@@ -20,6 +20,7 @@ from server.accounts import AccountError, Accounts, User
 from server.figures import LEVELS
 from server.ledgers import ledger_csv, ledger_document, ledger_table
 from server.people import MEDIA, ROLES
+from server.vault import FILE_NAME as ACCOUNTS_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("cangxanh")
@@ -268,6 +269,8 @@ def _people(arguments, *, wards=None):
 
         services = _open(arguments)
         return services.accounts, ward_codes(services.store)
+    if arguments.action != "add" and not (arguments.data / ACCOUNTS_FILE).is_file():
+        raise CommandError(f"There are no accounts in {arguments.data} yet; --data DIR names another folder.")
     accounts = Accounts(arguments.data)
     arguments.opened.callback(accounts.close)
     return accounts, None

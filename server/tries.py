@@ -66,6 +66,7 @@ def count(con, key, address, now, pace):
 
     The transaction holds the write lock, so that tries at the same time are counted one by one.
     """
+    con.execute(attempts.delete().where(attempts.c.last_at < _text(now - pace.forget)))
     counted = [(key, pace.free, pace.most)]
     if address:
         counted.append((f"address:{one_place(address)}", pace.free_here, pace.most_here))
@@ -74,8 +75,7 @@ def count(con, key, address, now, pace):
     if longest > timedelta():
         raise TooManyTries(-int(-longest.total_seconds() // 1))
     for k, free, most in counted:
-        stale = rows[k] is None or datetime.fromisoformat(rows[k].last_at) < now - pace.forget
-        failures = 1 if stale else rows[k].failures + 1
+        failures = rows[k].failures + 1 if rows[k] else 1
         until = now + wait_after(failures, free, most, pace.first)
         con.execute(attempts.delete().where(attempts.c.key == k))
         con.execute(attempts.insert().values(key=k, failures=failures, last_at=_text(now), wait_until=_text(until)))
@@ -92,11 +92,6 @@ def succeeded(con, key, *addresses):
 def forget(con, *keys):
     """The keys may be tried again at once."""
     con.execute(attempts.delete().where(attempts.c.key.in_(keys)))
-
-
-def sweep(con, now, pace):
-    """Drop what is so old that it counts no more."""
-    con.execute(attempts.delete().where(attempts.c.last_at < _text(now - pace.forget)))
 
 
 def _text(moment):

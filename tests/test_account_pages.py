@@ -380,6 +380,8 @@ def test_the_commands_of_a_person(capfd, tmp_path):
     def user(*words):
         return run(capfd, "user", *words, "--data", tmp_path)
 
+    code, _, err = user("list")
+    assert code == 1 and "no accounts" in err and not list(tmp_path.iterdir()), "a mistyped folder is not filled"
     code, out, _ = user("add", "Officer", "--name", "Kiểm tra viên", "--role", "inspector", "--medium", "water")
     password = re.search(r"[a-z0-9]{4}(-[a-z0-9]{4}){3}", out).group()
     assert code == 0

@@ -113,6 +113,18 @@ def test_the_sentence_says_how_long(kept, clock):
         assert said in str(TooManyTries(n))
 
 
+def test_tries_are_forgotten_after_a_day(kept, clock):
+    for _ in range(9):
+        with pytest.raises(AccountError):
+            kept.sign_in("officer", "wrong password")
+        clock.on(minutes=6)
+    clock.on(hours=24, seconds=1)
+    with pytest.raises(AccountError):
+        kept.sign_in("another", "wrong password")
+    with kept.vault.reading() as con:
+        assert con.exec_driver_sql("SELECT key, failures FROM attempts").all() == [("login:another", 1)]
+
+
 def test_an_address_is_slowed_whatever_names_it_tries(kept, clock):
     for n in range(20):
         with pytest.raises(AccountError) as caught:

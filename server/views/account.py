@@ -203,6 +203,7 @@ def own():
         sessions=shown,
         scope=accountpages.scope(me, names, few=12),
         recovery_left=accounts().recovery_left(me),
+        life=accounts().rules.life,
     )
 
 
