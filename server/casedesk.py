@@ -11,6 +11,7 @@ from server.casebook import FACTS, CaseError, NotYours
 from server.files import FileError
 from server.i18n import N_
 from server.i18n import gettext as _
+from server.i18n import text as i18n_text
 
 LOCAL = ("commune_officer", "inspector", "approver", "administrator")
 MAX_PHOTOS = 10
@@ -44,6 +45,17 @@ TOLD = (remediation.GateError, CaseError, photos.PhotoError, FileError, papers.P
 
 
 # --- reading fields ---
+
+SOURCES = ("industrial_zones", "treatment_plants", "waste_sites", "port_areas")
+
+
+def sources(services):
+    """(code, name) of every facility that can be a source of pollution."""
+    out = []
+    for layer in SOURCES:
+        frame = services.store.snapshot(layer)
+        out += [(r["code"], i18n_text(r, "name")) for r in frame[["code", "name_vi", "name_en"]].to_dict("records")]
+    return out
 
 
 def text_of(form, name, most=4000):
@@ -205,7 +217,7 @@ def _inspection(services, user, code, form, _files):
 def _facility(services, form, errors, name="facility"):
     """A facility's code as typed, or picked with its name; "" for none."""
     typed = text_of(form, name, 100).split(" ")[0]
-    if typed and services.named(typed, "vi") is None:
+    if typed and typed not in dict(sources(services)):
         errors[name] = _("There is no facility with this code.")
     return typed
 
@@ -256,7 +268,7 @@ def _link(services, user, code, form, _files):
     kind, ref = form.get("kind"), text_of(form, "ref", 60).split(" ")[0]
     if kind not in ("report", "facility", "case"):
         errors["kind"] = _("Choose what the link leads to.")
-    elif kind == "facility" and services.named(ref, "vi") is None:
+    elif kind == "facility" and ref not in dict(sources(services)):
         errors["ref"] = _("There is no facility with this code.")
     elif kind == "case" and (ref == code or not _case_there(services, ref)):
         errors["ref"] = _("There is no other case with this code.")

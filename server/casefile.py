@@ -74,7 +74,7 @@ def rail(case):
 
 
 def head(case, *, public, waiting, officers, wards, facility=None):
-    """Title, badges and the short list of facts. facility: {code, name_vi, name_en} or None."""
+    """Title, badges and the short list of facts. facility: name of the suspected source, None where its code is not known."""
     facts = case.facts
     ward = wards.get(case.ward)
     out = []
@@ -86,7 +86,7 @@ def head(case, *, public, waiting, officers, wards, facility=None):
     tell(_("Pollutants"), text(facts, "pollutants"))
     tell(_("Ward"), text(ward, "name") if ward else facts.get("district_old"),
          url_for("coverage.unit", code=case.ward) if ward else None)  # fmt: skip
-    tell(_("Suspected source"), text(facility, "name") if facility else case.facility or text(facts, "responsible_unit"),
+    tell(_("Suspected source"), facility or case.facility or text(facts, "responsible_unit"),
          url_for("facilities.one", code=case.facility) if facility else None)  # fmt: skip
     tell(_("Receiving water"), text(facts, "receiving_water"))
     tell(_("Responsible party"), case.responsible)
@@ -223,7 +223,7 @@ def limit_choices():
             for code in standards.choices(medium, name):
                 media.setdefault(code, []).append(medium)
         out[name] = [(code, code_word(code), " ".join(found)) for code, found in media.items()]
-    return out
+    return out | {"transitional": [(code, code_word(code), "wastewater") for code in ("yes", "no")]}
 
 
 # --- facts that are written ---

@@ -265,7 +265,7 @@ def adders(
 
 
 CHOICE_LABELS = {"water": N_("Kind of water"), "column": N_("Column or class"), "flow_class": N_("Flow class"),
-                 "averaging": N_("Averaging time")}  # fmt: skip
+                 "averaging": N_("Averaging time"), "transitional": N_("Keeps the older regulation while it may")}  # fmt: skip
 
 
 def opened(form, asked, values, errors):

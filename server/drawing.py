@@ -36,7 +36,7 @@ def drawn(text, lat="", lon="", *, before=None):
     if not (lat or "").strip() and not (lon or "").strip():
         return before if before is not None and before.geom_type != "Point" else None
     point = shapely.Point(_degrees(lon), _degrees(lat))
-    if before is not None and before.geom_type == "Point" and before.equals_exact(point, 5e-7):
+    if before is not None and before.geom_type == "Point" and before.equals_exact(point, 1e-6):
         return before
     return _checked(point)
 

@@ -40,7 +40,9 @@ def _in_scope(services, user, case):
     except KeyError:
         raise FormError({"case": _("There is no case with this code.")}) from None
     if held.merged_into:
-        raise FormError({"case": _("%(code)s was merged into %(other)s; choose that one.", code=case, other=held.merged_into)})
+        raise FormError(
+            {"case": _("%(code)s was merged into %(other)s; choose that one.", code=case, other=held.merged_into)}
+        )
 
 
 def _opened(services, user, code, form, given):

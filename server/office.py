@@ -63,15 +63,6 @@ def rows(services, user, *, ranked=False):
     ]  # fmt: skip
 
 
-def facility_list(services):
-    """(code, name) of everything that can be a source of pollution, for a field that suggests."""
-    out = []
-    for layer in ("industrial_zones", "treatment_plants", "waste_sites", "port_areas"):
-        frame = services.store.snapshot(layer)
-        out += [(r["code"], text(r, "name")) for r in frame[["code", "name_vi", "name_en"]].to_dict("records")]
-    return out
-
-
 def reports_of(services, codes):
     """The citizen reports with these codes, each with its messages; none where one is gone."""
     out = []
@@ -96,11 +87,11 @@ def cases_near(services, user, report, metres):
     ]  # fmt: skip
 
 
-def rights(user, *, public, waiting):
-    """What this person may do on the page of a case, beside the steps."""
+def rights(user, *, public, open_case):
+    """What this person may do on the page of a case, beside the steps. open_case: entries may still be voided."""
     out = {"edit"} if user.role in WRITERS else set()
     if user.role in publication.PROPOSERS:
-        out |= {"publish", "void", "split"}
+        out |= {"publish", "show"} | ({"void"} if open_case else set())
     if user.role in publication.APPROVERS and public:
         out.add("withdraw")
     return out

@@ -41,7 +41,8 @@ def timeline(code, entries, *, samplings, reports=(), zone):
     made = [_ITEMS.get(e["kind"], _note)(e, samplings, zone) for e in entries if e["kind"] != "report"]
     items = [i for i in made if i] + [i for r in reports for i in _report(r)]
     for item in items:
-        if item.pop("case", code) != code:
+        item["own"] = item.pop("case", code) == code
+        if not item["own"]:
             item["id"] = None
     return sorted(items, key=lambda i: (i["at"], i["order"]), reverse=True)
 

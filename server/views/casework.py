@@ -4,12 +4,12 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 
-from layers import standards
 from server import (
     atlas,
     casedesk,
     casefile,
     caseforms,
+    casepage,
     desk,
     drawing,
     editforms,
@@ -27,7 +27,7 @@ from server.errors import answer
 from server.files import FileError
 from server.i18n import gettext as _
 from server.i18n import text
-from server.remediation import STAGES, Actor
+from server.remediation import STAGES
 from server.security import STAFF, allowed, takes_up_to, user
 
 bp = Blueprint("casework", __name__)
@@ -125,60 +125,12 @@ def overview():
 
 def one_page(case, *, form=None, values=None, errors=None, status=200):
     """The page of a case; with the form that was refused standing open, and what was typed still in it."""
-    me, book, gate = user(), services().book, services().gate
-    code, wards, officers = case.code, office.ward_names(services()), office.officers(services())
-    situation = book.situation(case)
-    samplings = [casefile.sampling_view(s, officers) for s in book.samplings(code)]
-    proposals = gate.of_case(code)
-    waiting = next((p for p in proposals if p["state"] == "waiting"), None)
-    public = code in office.public_codes(services())
-    links = book.related(code)
-    reports = office.reports_of(services(), links["reports"])
-    items = timeline.timeline(code, book.thread(code), samplings={s["id"]: s for s in samplings}, reports=reports,
-                              zone=services().now().tzinfo)  # fmt: skip
-    kinds = timeline.kinds_of(items)
-    kind = query.choice("kind", ("", *timeline.KINDS), "")
-    may = office.rights(me, public=public, waiting=waiting)
-    step = form if form in caseforms.ACTIONS else query.choice("step", ("", *caseforms.ACTIONS), "") or None
-    onward, aside = caseforms.steps(
-        case, situation, Actor(me.id, me.role), book.rules, officers=office.may_be_officer(services(), case), asked=step,
-        values=values, errors=errors, calendar=book.calendar,
+    made = casepage.view(
+        services(), user(), case, settings=current_app.config["CANGXANH"], form=form, values=values, errors=errors,
+        kind=query.choice("kind", ("", *timeline.KINDS), ""),
+        step=query.choice("step", ("", *caseforms.ACTIONS), "") or None,
     )  # fmt: skip
-    undecided = [(str(s["id"]), f"{s['place']} {s['report_no']}".strip() or str(s["id"])) for s in samplings
-                 if s["state"] == "open" and not s["voided"]]  # fmt: skip
-    facility = services().named(case.facility, "vi") if case.facility else None
-    held_fields = office.pending_fields(services(), case)
-    running = book.clocks(case).all
-    rows = [desk.case_row(case, running, wards=wards, officers=officers)]
-    marks = desk.marks(rows)
-    priority = office.priority_of(services(), case)
-    made = None
-    if marks:
-        layers = [atlas.ground(services().store), *priority["layers"], *desk.case_layers(marks, rows)]
-        made = maps.map_page(layers, bounds=priority["bounds"] or atlas.bounds_of(marks),
-                             settings=current_app.config["CANGXANH"], label=_("Map of the case"))  # fmt: skip
-    return page(
-        "case.html",
-        c=casefile.head(case, public=public, waiting=bool(waiting), officers=officers, wards=wards,
-                        facility=facility and {"code": case.facility, "name_vi": facility["name"]}),
-        rail=casefile.rail(case), clocks=[desk.clock(c) for c in running], steps=onward, more_steps=aside,
-        samplings=samplings[::-1], progress=caseforms.progress(situation, book.rules),
-        thread=[i for i in items if not kind or i["kind"] == kind], thread_total=len(items), kinds=kinds, kind=kind,
-        linked=casefile.linked(case, links, inspections=book.inspections(code), samplings=samplings,
-                               decisions=book.decisions(code)),
-        adders=caseforms.adders(
-            code, role=me.role, open_samplings=undecided, choices=casefile.limit_choices(),
-            media=[(m, _(casefile.MEDIUM_WORDS[m])) for m in standards.MEDIA],
-            parameters=[{"code": p.code, "label": text({"name_vi": p.vi, "name_en": p.en}, "name")}
-                        for p in standards.parameters().values()],
-            units=("mg/L", "µg/L", "MPN/100 mL", "mg/kg", "µg/m³", "dBA", "°C"), asked=form, values=values, errors=errors),
-        gate_forms=editforms.gate_forms(code, may, held_fields, asked=form, values=values, errors=errors),
-        waiting=waiting and {"id": waiting["id"], "who": waiting["by_name"],
-                             "day": timeline.moment(waiting["at"], services().now().tzinfo).date()},
-        pending_fields=[f["label"] for f in held_fields], priority=priority, map=made, form=form, errors=errors or {}, may=may,
-        others=[{"code": c.code, "name": desk.name_of(c)} for c in book.all(me) if c.code != code],
-        facilities=office.facility_list(services()), said_error=(errors or {}).get("") if form == "case" else None,
-    ), status  # fmt: skip
+    return page("case.html", **made), status
 
 
 @bp.get("/cases/<code>")
@@ -309,7 +261,7 @@ def drawn_page(template, *, case=None, fields=(), values=None, errors=None, stat
              "error": errors.get("geometry")}  # fmt: skip
     return page(
         template, case=case, name=desk.name_of(case) if case else None, errors=errors, map=made, place=place,
-        fields=caseforms.filled(fields, values, errors), facilities=office.facility_list(services()),
+        fields=caseforms.filled(fields, values, errors), facilities=casedesk.sources(services()),
         reason=(values or {}).get("reason", ""), **more,
     ), status  # fmt: skip
 
