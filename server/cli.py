@@ -103,6 +103,9 @@ def _parser():
 
     _user_parser(commands)
 
+    sub = command("notices", _notices, "Tell how many readers and letters there are; --send writes and sends what is due.")
+    sub.add_argument("--send", action="store_true", help="as the running server does every minute by itself")
+
     sub = command("audit", _audit, "Check that no row of the audit was changed, removed or moved; or write it out.")
     sub.add_argument("what", choices=("verify", "export"))
     sub.add_argument("--head", action="append", default=[], type=_head, metavar="NUMBER:HASH",
@@ -458,6 +461,17 @@ def _versions(arguments):
         )
     for layer, problems in store.refused().items():
         print(f"An edit of {layer} by another program is not used: {' '.join(problems)}")
+
+
+# --- notices ---
+
+
+def _notices(arguments):
+    services = _open(arguments)
+    if arguments.send:
+        services.rounds()
+    for name, count in services.notices.counts().items():
+        print(f"{name:10} {count}")
 
 
 # --- audit ---
