@@ -215,7 +215,7 @@ def test_the_round_of_the_server_sends_what_waits(client, city):
 def test_in_a_browser_by_keyboard_with_the_middle_of_the_map(app, city):
     with browser.serving(app) as site, browser.page(width=390, height=844) as (sheet, seen):
         sheet.goto(site + "/subscribe?lang=en", wait_until="networkidle")
-        sheet.wait_for_function("document.querySelector('.folium-map').dataset.ready")
+        sheet.wait_for_function("() => document.querySelector('.folium-map').dataset.ready")
         sheet.get_by_role("button", name="Middle of the map").press("Enter")
         assert "The place is set" in sheet.locator("#pin-words").inner_text()
         sheet.get_by_label("Radius").select_option("5")
