@@ -19,7 +19,7 @@ import pandas as pd
 import pyproj
 import shapely
 
-from geo.projection import NORTH_FIRST, decimals, shapes_from_wgs84
+from geo.projection import decimals, shapes_from_wgs84
 from layers import export as public
 from layers import geopackage, kml, shapefile
 from layers.catalogue import ALL
@@ -46,7 +46,7 @@ class Kind:
 
 
 KINDS = {
-    "csv": Kind("CSV", "text/csv; charset=utf-8", tables=True),
+    "csv": Kind("CSV", "text/csv", tables=True),
     "xlsx": Kind("XLSX", public.XLSX, tables=True),
     "geojson": Kind("GeoJSON", "application/geo+json", only_degrees=True),
     "gpkg": Kind("GeoPackage", "application/geopackage+sqlite3", tables=True),
@@ -140,15 +140,15 @@ def plain_values(column, kind):
     return [None if m else make(v) for m, v in zip(missing, values, strict=True)]
 
 
-def geojson_geometries(shapes, epsg=4326):
-    """A GeoJSON text of each shape, in the axis order of the register; "null" where there is none.
+def geojson_geometries(shapes, epsg=4326, *, north_first=False):
+    """A GeoJSON text of each shape, given in the system `epsg`; "null" where there is none.
 
     Outlines run counter-clockwise (RFC 7946); coordinates have as many digits as a tenth of a millimetre needs.
+    north_first: write latitude or northing before longitude or easting.
     """
     digits = decimals(epsg)
-    flip = epsg in NORTH_FIRST and epsg != 4326
     shapes = shapely.orient_polygons(shapely.force_2d(np.asarray(shapes, dtype=object)))
-    shapes = shapely.transform(shapes, lambda xy: (xy[:, ::-1] if flip else xy).round(digits))
+    shapes = shapely.transform(shapes, lambda xy: (xy[:, ::-1] if north_first else xy).round(digits))
     return ["null" if t is None else t for t in shapely.to_geojson(shapes)]
 
 

@@ -1,13 +1,21 @@
 """Downloads and addresses for programs: layers, the ground of the maps, the ledger, the health of the server."""
 
+import json
 import threading
+from functools import cache
 
 from flask import Blueprint, abort, current_app, jsonify, render_template, request, send_file, url_for
 
-from layers import export
+from geo.systems import SYSTEMS
+from layers import catalogue as catalogue_module
+from layers import export, formats, kml, shapefile
 from layers.catalogue import ALL
-from server import atlas, query, records
+from layers.errors import LayerError
+from server import atlas, dcat, filecache, query, records
 from server.answers import data_response
+from server.collections import shelf
+from server.documents import Addresses
+from server.errors import Refused
 from server.figures import LEVELS
 from server.i18n import gettext as _
 from server.i18n import language
@@ -30,14 +38,13 @@ def overview():
     changed = {}
     for v in store.history():
         changed.setdefault(v["layer"], v["at"][:10])
+    code = int(query.choice("crs", [str(c) for c in formats.CRS], "4326"))
     sets = []
     for name in export.public_layers():
         layer, rows = ALL[name], len(store.snapshot(name))
         if not rows:
             continue
-        files = [{"label": "CSV", "url": url_for("data.layer", name=name, kind="csv"), "note": ""}]
-        if layer.geometry:
-            files.append({"label": "GeoJSON", "url": url_for("data.layer", name=name, kind="geojson"), "note": ""})
+        files = [_file(name, kind, code) for kind in formats.kinds_for(name)]
         sets.append(
             {
                 "code": name,
@@ -57,7 +64,20 @@ def overview():
         datasets=sets,
         whole={"label": "GeoPackage", "url": url_for("data.geopackage"), "note": _("all layers in one file, for QGIS")},
         raster=services().population is not None,
+        systems=[(c, _system(c)) for c in formats.CRS],
+        crs=code,
         api=[
+            {
+                "method": "GET",
+                "path": "/ogc",
+                "url": "/ogc?f=html",
+                "words": _("OGC API Features and Tiles: the layers in QGIS, filtered, in pages and as vector tiles"),
+            },
+            {
+                "method": "GET",
+                "path": "/data/catalog.jsonld",
+                "words": _("the data sets as a catalogue for portals (DCAT-AP)"),
+            },
             {
                 "method": "GET",
                 "path": "/api/ledger?by=ward&as_of=2026-11-22",
@@ -72,31 +92,65 @@ def overview():
     )
 
 
+def _file(name, kind, code):
+    notes = {"csv": _("for programs"), "xlsx": _("for Excel"), "zip": _("zipped"), "kml": _("for Google Earth")}
+    asked = {"crs": code} if code != 4326 and ALL[name].geometry and not formats.KINDS[kind].only_degrees else {}
+    address = url_for("data.layer", name=name, kind=kind, **asked)
+    return {"kind": kind, "label": formats.KINDS[kind].label, "url": address, "note": notes.get(kind, "")}
+
+
+def _system(code):
+    """A coordinate system in words, with its code."""
+    name = SYSTEMS[code].name_vi if language() == "vi" else SYSTEMS[code].name_en
+    return f"{name}, EPSG:{code}"
+
+
 @bp.get("/data/<name>.<kind>")
 @public
 def layer(name, kind):
+    """One layer or table as a file; ?crs= chooses the system, ?outlines=yes gives a CSV its shapes as WKT."""
     known = ALL.get(name)
-    if (
-        known is None
-        or not known.public
-        or kind not in ("csv", "geojson")
-        or (kind == "geojson" and not known.geometry)
-    ):
+    if known is None or not known.public or kind not in formats.kinds_for(name):
         abort(404)
-    snapshot = services().store.snapshot(name)
-    version = f"{services().figures.version()}-{name}-{kind}"
-    if kind == "csv":
-        return data_response(
-            export.layer_csv(name, snapshot),
-            "text/csv; charset=utf-8",
-            version=version,
-            filename=f"{name}.csv",
-        )
+    code = int(query.choice("crs", [str(c) for c in formats.CRS], "4326"))
+    outlines = query.choice("outlines", ("yes", "no"), "no") == "yes"
+    words = language() if kind == "xlsx" else "vi"
+    store = services().store
+    version = f"{store.versions().get(name, 0)}-{formats_mark()}"
+    file = f"{code}-{words}{'-outlines' if outlines else ''}.{kind}"
+    body = filecache.kept(
+        store.data_dir / "cache" / "files" / name, version, file, lambda: _made(name, kind, code, words, outlines)
+    )
+    suffix = f"-{code}" if code != 4326 and known.geometry and not formats.KINDS[kind].only_degrees else ""
     return data_response(
-        export.layer_geojson(name, snapshot),
-        "application/geo+json",
-        version=version,
-        filename=f"{name}.geojson",
+        body, formats.KINDS[kind].mimetype, version=f"{name} {version} {file}", filename=f"{name}{suffix}.{kind}"
+    )
+
+
+@cache
+def formats_mark():
+    return filecache.fingerprint(formats, export, kml, shapefile, catalogue_module)
+
+
+def _made(name, kind, code, words, outlines):
+    try:
+        frame = services().store.snapshot(name)
+        return formats.export(name, frame, kind, code, language=words, outlines=outlines)
+    except LayerError as e:
+        raise Refused(str(e)) from e
+
+
+@bp.get("/data/catalog.jsonld")
+@public
+def catalogue():
+    """The data sets as DCAT-AP."""
+    store = services().store
+    held = shelf(current_app.extensions, store).every()
+    made = dcat.catalogue(Addresses(request.root_url.rstrip("/")), held, store.history())
+    return data_response(
+        json.dumps(made, ensure_ascii=False, indent=1),
+        "application/ld+json",
+        version=f"{services().figures.version()} {request.root_url}",
     )
 
 
@@ -136,8 +190,6 @@ def population():
 @public
 def ground():
     """Land, ward outlines and names under every map."""
-    import json
-
     body = services().figures.kept(
         "ground",
         lambda *_: json.dumps(atlas.ground_document(services().store), ensure_ascii=False, separators=(",", ":")),

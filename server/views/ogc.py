@@ -1,0 +1,382 @@
+"""OGC API Features and Tiles: the public layers and tables for programs, and the same as pages for people.
+
+Open to everybody and read only. What is internal is not here; it would need a token and a door of its own.
+"""
+
+import gzip
+import json
+from dataclasses import replace
+
+from flask import Blueprint, Response, current_app, render_template, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException, NotFound
+
+from server import documents, featurepages, openapi, parameters
+from server.answers import data_response
+from server.collections import shelf as collections_of
+from server.cql2 import FilterError, translated
+from server.documents import GEOJSON, HTML, JSON, MATRIX_SET, OPENAPI, SCHEMA, TILE
+from server.errors import PAGES, Refused
+from server.i18n import gettext as _
+from server.i18n import language
+from server.openapi import PROBLEM
+from server.security import public
+from server.tiles import LAST_ZOOM
+
+bp = Blueprint("ogc", __name__, url_prefix="/ogc")
+FORM = "1"  # of the answers: a new one makes every kept copy stale
+
+
+class Missing(NotFound):
+    """There is nothing of that name; `sentence`, in the reader's language, says what there is."""
+
+    def __init__(self, sentence):
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+def services():
+    return current_app.extensions["cangxanh"]
+
+
+def shelf():
+    return collections_of(current_app.extensions, services().store)
+
+
+def addresses():
+    return documents.Addresses(request.root_url.rstrip("/"), request.args.get("lang"))
+
+
+def asked(*more, choices=("json", "html")):
+    """The checked parameters, and which representation is wanted."""
+    held = parameters.single(request.args, (*parameters.COMMON, *more))
+    return held, parameters.representation(held, choices, _preferred)
+
+
+def _preferred():
+    accepted = request.accept_mimetypes
+    return "html" if accepted[HTML] > max(accepted[JSON], accepted[GEOJSON]) else "json"
+
+
+def collection_of(name):
+    found = shelf().get(name)
+    if found is None:
+        raise Missing(_("There is no collection “%(name)s”. There are: %(names)s.",
+                        name=name[:60], names=", ".join(shelf().names())))  # fmt: skip
+    return found
+
+
+def send(body, mimetype, version, **headers):
+    """A document for programs: a dict or finished text, with an ETag of its data version and address."""
+    if isinstance(body, dict):
+        body = _json(body)
+    body = body.encode()
+    small = request.accept_encodings["gzip"] > 0 and len(body) > 1024
+    response = data_response(
+        gzip.compress(body, 5, mtime=0) if small else body,
+        mimetype,
+        version=f"{FORM} {version} {language()} {request.url}",
+    )
+    if small and response.status_code == 200:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.update(("Accept", "Accept-Encoding"))
+    response.headers.extend(headers)
+    return response
+
+
+def _json(thing):
+    return json.dumps(thing, ensure_ascii=False, allow_nan=False)
+
+
+def page(template, **values):
+    response = Response(render_template(template, **values), mimetype=HTML)
+    response.vary.add("Accept")
+    return response
+
+
+@bp.errorhandler(FilterError)
+def bad_filter(error):
+    return refused(Refused(f"filter: {translated(error, _)}"))
+
+
+@bp.errorhandler(HTTPException)
+def refused(error):
+    """The problem as RFC 9457 has it, or as a page for a browser."""
+    if error.code is None or error.code < 400:
+        return error.get_response()
+    _name, title, advice = PAGES.get(error.code, PAGES[400])
+    title, advice = _(title), getattr(error, "sentence", None) or _(advice)
+    if request.args.get("f") == "html" or ("f" not in request.args and _preferred() == "html"):
+        response = Response(
+            render_template("error.html", code=error.code, title=title, advice=advice, incident=None), mimetype=HTML
+        )
+    else:
+        problem = {"type": "about:blank", "title": title, "status": error.code, "detail": advice}
+        response = Response(_json(problem), mimetype=PROBLEM)
+    response.status_code = error.code
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.add("Accept")
+    return response
+
+
+@bp.after_request
+def open_to_other_sites(response):
+    """Programs in pages of other sites may read what anybody may read; no cookie goes with it."""
+    if response.mimetype != HTML:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Expose-Headers"] = "Content-Crs, ETag"
+    return response
+
+
+# --- what there is ---
+
+
+@bp.get("/", strict_slashes=False)
+@public
+def landing():
+    _held, form = asked()
+    made = documents.landing(addresses())
+    if form == "html":
+        return page("ogc.html", made=made, collections=shelf().every(), address=addresses().plain(""))
+    return send(made, JSON, "landing")
+
+
+@bp.get("/conformance")
+@public
+def conformance():
+    _held, form = asked()
+    made = documents.conformance(addresses())
+    if form == "html":
+        return page("ogc_conformance.html", made=made)
+    return send(made, JSON, "conformance")
+
+
+@bp.get("/api")
+@public
+def api():
+    _held, form = asked()
+    made = openapi.document(addresses(), shelf().every())
+    if form == "html":
+        return page("ogc_api.html", made=made)
+    return send(made, OPENAPI, services().store.stamp())
+
+
+@bp.get("/collections")
+@public
+def collections():
+    _held, form = asked()
+    if form == "html":
+        return page("ogc_collections.html", collections=shelf().every())
+    return send(documents.collections(addresses(), shelf().every()), JSON, services().store.stamp())
+
+
+@bp.get("/collections/<name>")
+@public
+def collection(name):
+    c = collection_of(name)
+    _held, form = asked()
+    made = documents.collection(addresses(), c)
+    if form == "html":
+        return page("ogc_collection.html", c=c, made=made, title=documents.title(c.layer), address=addresses())
+    return send(made, JSON, c.version)
+
+
+@bp.get("/collections/<name>/queryables")
+@public
+def queryables(name):
+    c = collection_of(name)
+    _held, form = asked()
+    if form == "html":
+        return page("ogc_queryables.html", c=c, title=documents.title(c.layer))
+    return send(documents.queryables(addresses(), c), SCHEMA, c.version)
+
+
+# --- features ---
+
+
+@bp.get("/collections/<name>/items")
+@public
+def items(name):
+    c = collection_of(name)
+    wanted = parameters.items(_filled(), c)
+    if parameters.representation(dict(wanted.given), ("json", "html"), _preferred) == "html":
+        return _items_page(c, wanted)
+    found = c.page(wanted.selection, wanted.limit, wanted.offset, wanted.system, wanted.properties)
+    links = [
+        documents.link(_again(wanted, f="json"), "self", GEOJSON),
+        documents.link(_again(wanted, f="html"), "alternate", HTML),
+        *(documents.link(_again(wanted, f="json", offset=n), rel, GEOJSON) for rel, n in _steps(wanted, found)),
+        documents.link(addresses()(f"/collections/{name}", f="json"), "collection", JSON),
+    ]
+    head = f'"numberMatched":{found.matched},"numberReturned":{len(found.features)},"links":{_json(links)}'
+    features = ",\n".join(found.features)
+    body = f'{{"type":"FeatureCollection",{head},"features":[\n{features}\n]}}\n'
+    return send(body, GEOJSON, c.version, **{"Content-Crs": f"<{wanted.system.uri}>"})
+
+
+def _filled():
+    """The parameters; fields that somebody left blank in our own form are not parameters."""
+    if request.args.get("f") != "html":
+        return request.args
+    return MultiDict([(k, v) for k, v in request.args.items(multi=True) if v])
+
+
+def _again(wanted, **changes):
+    """The address of a page of features with some parameters changed; an offset of 0 is left out."""
+    held = dict(wanted.given) | {k: str(v) for k, v in changes.items()}
+    held.pop("lang", None)
+    if held.get("offset") == "0":
+        del held["offset"]
+    return addresses()(request.path.removeprefix("/ogc"), **held)
+
+
+def _steps(wanted, found):
+    """The pages after and before this one: (rel, offset)."""
+    if wanted.offset + wanted.limit < found.matched:
+        yield "next", wanted.offset + wanted.limit
+    if wanted.offset:
+        yield "prev", max(0, min(wanted.offset, found.matched) - wanted.limit)
+
+
+@bp.get("/collections/<name>/items/<path:feature>")
+@public
+def item(name, feature):
+    c = collection_of(name)
+    held, form = asked("crs")
+    system = parameters.system(held)
+    row = c.row(feature)
+    if row is None:
+        raise Missing(_("“%(name)s” has no feature “%(feature)s”.", name=name, feature=feature[:60]))
+    if form == "html":
+        return page(
+            "ogc_item.html", c=c, feature=feature, title=featurepages.title(c, row), facts=featurepages.facts(c, row),
+            name=documents.title(c.layer), map=_map(c, [row]), recorded=c.by_name.get("source") and c.values("source")[row],
+            other=[(s, _item_address(c, feature, crs=s)) for s in parameters.SYSTEMS], address=_item_address(c, feature),
+        )  # fmt: skip
+    links = [
+        documents.link(_item_address(c, feature, **({"crs": system.uri} if "crs" in held else {})), "self", GEOJSON),
+        documents.link(_item_address(c, feature, f="html"), "alternate", HTML),
+        documents.link(addresses()(f"/collections/{name}", f="json"), "collection", JSON),
+    ]
+    body = c.features([row], system)[0]
+    body = f'{body[:-1]},"links":{_json(links)}}}\n'
+    return send(body, GEOJSON, c.version, **{"Content-Crs": f"<{system.uri}>"})
+
+
+def _item_address(c, feature, **changes):
+    return addresses()(f"/collections/{c.name}/items/{feature}", **({"f": "json"} | changes))
+
+
+def _items_page(c, wanted):
+    wanted = replace(wanted, limit=min(wanted.limit, featurepages.DRAWN))
+    found = c.page(wanted.selection, wanted.limit, wanted.offset)
+    orders = featurepages.orders(c)
+    return page(
+        "ogc_items.html",
+        c=c,
+        title=documents.title(c.layer),
+        shown=featurepages.shown_fields(c),
+        rows=featurepages.rows(c, found.rows, _local()),
+        found=found,
+        offset=wanted.offset,
+        map=_map(c, found.rows),
+        steps={rel: _again(wanted, f="html", offset=n) for rel, n in _steps(wanted, found)},
+        same=_again(wanted, f="json"),
+        held=dict(wanted.given),
+        orders=orders,
+        known_order=dict(wanted.given).get("sortby", "").removeprefix("-") in dict(orders),
+        example=featurepages.example(c),
+    )
+
+
+def _local():
+    return documents.Addresses("", request.args.get("lang"))
+
+
+def _map(c, rows):
+    return featurepages.map_of(c, rows, _local(), services().store, current_app.config["CANGXANH"])
+
+
+# --- tiles ---
+
+
+@bp.get("/tileMatrixSets")
+@public
+def matrix_sets():
+    asked(choices=("json",))
+    return send(documents.matrix_sets(addresses()), JSON, "grids")
+
+
+@bp.get("/tileMatrixSets/<grid>")
+@public
+def matrix_set(grid):
+    asked(choices=("json",))
+    _grid(grid)
+    return send(documents.matrix_set(addresses()), JSON, "grid")
+
+
+def _grid(grid):
+    if grid != MATRIX_SET:
+        raise Missing(_("There is no tile grid “%(name)s”, only %(only)s.", name=grid[:60], only=MATRIX_SET))
+
+
+def _spatial(name):
+    c = collection_of(name)
+    if not c.spatial:
+        raise Missing(_("“%(name)s” is a table and has no tiles.", name=name))
+    return c
+
+
+@bp.get("/collections/<name>/tiles")
+@public
+def tilesets(name):
+    c = _spatial(name)
+    asked(choices=("json",))
+    return send(documents.tilesets(addresses(), c), JSON, c.version)
+
+
+@bp.get("/collections/<name>/tiles/<grid>")
+@public
+def tileset(name, grid):
+    c = _spatial(name)
+    _grid(grid)
+    _held, form = asked(choices=("json", "tilejson"))
+    make = documents.tilejson if form == "tilejson" else documents.tileset
+    return send(make(addresses(), c), JSON, c.version)
+
+
+@bp.get("/collections/<name>/tiles/<grid>/<z>/<y>/<x>")
+@public
+def tile(name, grid, z, y, x):
+    c = _spatial(name)
+    _grid(grid)
+    parameters.single(request.args, ("f",))
+    if request.args.get("f", "mvt") != "mvt":
+        raise Refused(_("“%(name)s” must be one of: %(allowed)s.", name="f", allowed="mvt"))
+    z, y, x = (_whole(v) for v in (z, y, x))
+    if z > LAST_ZOOM or max(x, y) >= 1 << z:
+        raise Missing(_("There is no such tile: zoom 0 to %(last)s, rows and columns from 0 to 2^zoom - 1.",
+                        last=LAST_ZOOM))  # fmt: skip
+    body = shelf().tile(c, z, x, y)
+    version = f"{FORM} {name} {c.version} {z} {x} {y}"
+    zipped = request.accept_encodings["gzip"] > 0
+    response = data_response(body if zipped or not body else gzip.decompress(body), TILE, version=version)
+    if response.status_code == 200 and not body:
+        response.status_code = 204
+    elif response.status_code == 200 and zipped:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+def _whole(number):
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise Refused(_("Zoom, row and column of a tile are whole numbers."))
+    return int(number)
+
+
+@bp.get("/<path:rest>")
+@public
+def nowhere(rest):
+    raise NotFound()
