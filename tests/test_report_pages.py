@@ -19,7 +19,7 @@ from PIL import Image
 from shapely.geometry import Point
 
 from layers.catalogue import ALL, check
-from server import photos
+from server import doorstep, photos
 from server.app import VENDOR, create_app
 from server.pace import Pace
 from server.services import open_city
@@ -59,7 +59,7 @@ def app(city):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, app):
-    monkeypatch.setattr(view, "SHORTEST_S", 0)
+    monkeypatch.setattr(doorstep, "SHORTEST_S", 0)
     app.extensions.pop("cangxanh-paces", None)
 
 
@@ -169,7 +169,7 @@ def test_forms_larger_than_the_bound_are_refused(visitor):
 def test_programs_that_fill_in_everything_or_at_once_are_caught(visitor, city, monkeypatch):
     before = reports_in(city)
     assert post(visitor, website="http://x", **FORM).status_code == 422
-    monkeypatch.setattr(view, "SHORTEST_S", 60)
+    monkeypatch.setattr(doorstep, "SHORTEST_S", 60)
     assert post(visitor, **FORM).status_code == 422
     assert post(visitor, started="made up", **FORM).status_code == 422
     answer = visitor.post("/report/send", json=FORM | {"website": "x"}, headers=json_headers(visitor))

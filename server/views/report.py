@@ -4,9 +4,7 @@ The form works without scripts. With them the phone keeps what could not be sent
 the same steps: the report first, then each photo, each acknowledged by its checksum.
 """
 
-import re
 import uuid
-from datetime import UTC, date, datetime
 
 import segno
 from flask import (
@@ -21,27 +19,20 @@ from flask import (
     request,
     url_for,
 )
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from markupsafe import Markup
-from werkzeug.exceptions import TooManyRequests
 
-from server import atlas, codes, drafts, gallery, maps, photos, security, trackpages
+from server import atlas, codes, doorstep, drafts, gallery, maps, photos, security, trackpages
 from server.errors import Refused
 from server.files import FileError
-from server.i18n import N_, language
 from server.i18n import gettext as _
-from server.pace import Pace
+from server.i18n import language
 from server.photos import PhotoError
 from server.reports import HandlingError
 from server.security import public, takes_up_to
 
 bp = Blueprint("report", __name__)
 CONSENT = "2026-1"  # which wording of the consent was agreed to; count on when templates/report.html says it otherwise
-SHORTEST_S = 3  # nobody fills the form in less
 FORM_BYTES, PHOTO_BYTES = 40 * 1024**2, photos.MAX_BYTES + 1024
-HOUR = 3600
-_PHONE = re.compile(r"\+?\d{8,15}")
-_EMAIL = re.compile(r"[^@\s<>\"',;:()\[\]\\]{1,64}@[^@\s<>\"',;:()\[\]\\]{1,190}\.[a-zA-Z]{2,24}")
 
 
 def services():
@@ -52,53 +43,7 @@ def reports():
     return services().reports
 
 
-# --- how often ---
-
-
-def paces():
-    """The counters of this application: what one address may do in an hour, wrong codes in ten minutes."""
-    kept = current_app.extensions
-    if "cangxanh-paces" not in kept:
-        kept["cangxanh-paces"] = {
-            "report": Pace(20, HOUR), "photo": Pace(150, HOUR), "near": Pace(600, HOUR), "message": Pace(30, HOUR),
-            "code": Pace(15, 600),
-        }  # fmt: skip
-    return kept["cangxanh-paces"]
-
-
-TOO_MANY = {
-    "report": N_("Many reports came from your network. Wait %(minutes)s minutes, then go back and send it again."),
-    "photo": N_("Many photos came from your network. Wait %(minutes)s minutes, then send the rest."),
-    "near": N_("Too many requests came from your network. Wait %(minutes)s minutes."),
-    "message": N_("Many messages came from your network. Wait %(minutes)s minutes and send it again."),
-    "code": N_("Many wrong codes came from your network. Wait %(minutes)s minutes and try again."),
-}
-
-
-def slow_down(what, *, count=True):
-    pace, key = paces()[what], request.remote_addr or ""
-    wait = pace.take(key) if count else pace.wait(key)
-    if wait:
-        error = TooManyRequests(retry_after=wait)
-        error.sentence = _(TOO_MANY[what], minutes=-(-wait // 60))
-        raise error
-
-
 # --- the form ---
-
-
-def started():
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="report form").dumps("")
-
-
-def too_quick(token):
-    """Whether a form came back quicker than people write; a token that we do not know counts as quick."""
-    kept = URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="report form")
-    try:
-        _value, at = kept.loads(token, max_age=30 * 24 * HOUR, return_timestamp=True)
-    except BadSignature:
-        return True
-    return (datetime.now(UTC) - at).total_seconds() < SHORTEST_S
 
 
 def page(values, problems, status=200):
@@ -109,7 +54,7 @@ def page(values, problems, status=200):
         label=_("Map to place the pin; the arrow keys move it"),
     )  # fmt: skip
     body = render_template(
-        "report.html", values=values, problems=problems, map=made, today=services().today(), started=started(),
+        "report.html", values=values, problems=problems, map=made, today=services().today(), started=doorstep.started(),
         key=values.get("key") or str(uuid.uuid4()), wards=trackpages.wards(reports()), limits=drafts, rules=reports().rules,
         **trackpages.choices(),
     )  # fmt: skip
@@ -129,11 +74,11 @@ def send_form():
     values, problems = request.form.to_dict(), {}
     if values.get("website"):
         problems["website"] = _("Leave this field empty: it is there to catch programs that fill in every field.")
-    elif too_quick(values.get("started", "")):
+    elif doorstep.too_quick(values.get("started", "")):
         problems["form"] = _("Please look at the form once more and send it again.")
     draft, contact = checked(values, problems)
-    slow_down("report", count=not problems)
-    kept = kept_photos(problems)
+    doorstep.slow_down("report", count=not problems)
+    kept = doorstep.kept_photos(problems)
     if problems:
         return page(values, problems, 422)
     receipt = reports().take_in(draft, kept)
@@ -146,7 +91,7 @@ def send_form():
 def mistake_form():
     """The form for a wrong figure. about: the path of the page it stands on."""
     return render_template("report_mistake.html", about=drafts.page_of(request.args.get("about")), values={}, problems={},
-                           key=str(uuid.uuid4()), started=started(), limits=drafts)  # fmt: skip
+                           key=str(uuid.uuid4()), started=doorstep.started(), limits=drafts)  # fmt: skip
 
 
 @bp.post("/report/mistake")
@@ -155,7 +100,7 @@ def send_mistake():
     values, problems = request.form.to_dict(), {}
     if values.get("website"):
         problems["website"] = _("Leave this field empty: it is there to catch programs that fill in every field.")
-    elif too_quick(values.get("started", "")):
+    elif doorstep.too_quick(values.get("started", "")):
         problems["form"] = _("Please look at the form once more and send it again.")
     try:
         draft = drafts.mistake(values | {"language": language()}, today=services().today())
@@ -163,15 +108,15 @@ def send_mistake():
         problems.update(trackpages.problem_words(error.problems))
     if problems:
         page = render_template("report_mistake.html", about=drafts.page_of(values.get("about")), values=values,
-                               problems=problems, key=values.get("key", ""), started=started(), limits=drafts)  # fmt: skip
+                               problems=problems, key=values.get("key", ""), started=doorstep.started(), limits=drafts)  # fmt: skip
         return page, 422
-    slow_down("report")
+    doorstep.slow_down("report")
     return redirect(url_for(".track", code=reports().take_in(draft).code, sent=1), 303)
 
 
 def checked(values, problems):
     """(Draft, contact) of a form or JSON body; problems are added to."""
-    contact = checked_contact(values, problems)
+    contact = doorstep.checked_contact(values, problems)
     try:
         made = drafts.draft(values | {"language": language()}, today=services().today(), wards=reports().wards())
     except drafts.DraftError as error:
@@ -180,40 +125,9 @@ def checked(values, problems):
     return made, contact
 
 
-def checked_contact(values, problems):
-    phone = re.sub(r"[\s.()\-]", "", str(values.get("phone") or ""))
-    email = str(values.get("email") or "").strip()
-    if phone and not _PHONE.fullmatch(phone):
-        problems["phone"] = _("Write the phone number with 8 to 15 digits, or leave it empty.")
-    if email and not _EMAIL.fullmatch(email):
-        problems["email"] = _("Write the e-mail address as name@place.vn, or leave it empty.")
-    if (phone or email) and values.get("consent") not in ("yes", True):
-        problems["consent"] = _("Tick that we may keep how to reach you, or leave phone and e-mail empty.")
-    return {"phone": phone, "email": email} if phone or email else None
-
-
 def keep_contact(code, contact):
     if contact:
         services().accounts.keep_contact(code, **contact, consent=f"{CONSENT}-{language()}")
-
-
-def kept_photos(problems, *, most=drafts.MAX_PHOTOS):
-    """The photos of this form, taken in. A photo that cannot be used is a problem, with its name."""
-    given = [f for f in request.files.getlist("photos") if f.filename]
-    if len(given) > most:
-        problems["photos"] = _("At most %(limit)s photos can be sent at once.", limit=most)
-    if problems:
-        return []
-    if given:
-        slow_down("photo")
-    out = []
-    for one in given:
-        try:
-            out.append(photos.keep(services().files, one.read()))
-        except (PhotoError, FileError) as error:
-            name = drafts.clean(one.filename, 60)
-            problems["photos"] = f"{name}: {_(error.sentence, **error.values)}"
-    return out
 
 
 # --- sending with scripts ---
@@ -238,7 +152,7 @@ def send():
         problems["website"] = _("Leave this field empty: it is there to catch programs that fill in every field.")
     draft, contact = checked(values, problems)
     if draft and not known(draft.key):
-        slow_down("report")
+        doorstep.slow_down("report")
     if problems:
         return jsonify(problems=problems), 422
     receipt = reports().take_in(draft)
@@ -273,22 +187,16 @@ def receipt(key):
 @public
 @takes_up_to(PHOTO_BYTES)
 def add_photo(key, sha):
-    slow_down("photo")
+    doorstep.slow_down("photo")
     try:
         data = request.get_data(cache=False)
-        return told(reports().add_photo(str(key), sha.lower(), data, taken_on=day(request.args.get("taken_on"))))
+        return told(
+            reports().add_photo(str(key), sha.lower(), data, taken_on=doorstep.day(request.args.get("taken_on")))
+        )
     except HandlingError as error:
         return refused(error, 404)
     except (PhotoError, FileError) as error:
         return refused(error, {"full": 507, "changed": 409}.get(error.code, 422))
-
-
-def day(written):
-    """The day a phone read from the photo before it made it smaller; None for anything else."""
-    try:
-        return date.fromisoformat(written or "")
-    except ValueError:
-        return None
 
 
 def refused(error, status):
@@ -298,7 +206,7 @@ def refused(error, status):
 @bp.get("/report/near")
 @public
 def near():
-    slow_down("near")
+    doorstep.slow_down("near")
     try:
         lon, lat = (round(float(request.args[n]), 5) for n in ("lon", "lat"))
     except (KeyError, ValueError):
@@ -342,11 +250,11 @@ def enter_code():
 
 def held(code):
     """The followed report of a code in an address. Wrong codes are counted: they may be guesses."""
-    slow_down("code", count=False)
+    doorstep.slow_down("code", count=False)
     try:
         return trackpages.followed(reports(), code)
     except KeyError:
-        slow_down("code")
+        doorstep.slow_down("code")
         return None
 
 
@@ -387,9 +295,9 @@ def message(code):
     row = held(code)
     if row is None:
         return not_found(code)
-    slow_down("message")
+    doorstep.slow_down("message")
     problems, text = {}, drafts.clean(request.form.get("text"), drafts.MAX_WORDS)
-    kept = kept_photos(problems, most=3)
+    kept = doorstep.kept_photos(problems, most=3)
     if not problems:
         try:
             reports().citizen_reply(
@@ -429,31 +337,15 @@ def forget(code):
 # --- photos and files ---
 
 
-def picture(sha, *, small=False, cache="private, max-age=3600"):
-    """A kept photo, never as anything else than a picture."""
-    try:
-        path = services().files.small(sha) if small else services().files.path(sha)
-    except FileError:
-        abort(404)
-    if path.suffix != ".jpg":
-        abort(404)
-    response = Response(path.read_bytes(), mimetype="image/jpeg")
-    response.headers["Cache-Control"] = cache
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response.headers["Content-Disposition"] = "inline"
-    response.set_etag(f"{sha}-{'small' if small else 'whole'}")
-    return response.make_conditional(request)
-
-
 @bp.get("/photos/<sha>.jpg")
 @public
 def photo(sha):
     """A photo of a published event; any other one for people who are signed in."""
     if sha in gallery.published(services().store):
-        return picture(sha, small="small" in request.args, cache="public, max-age=300")
+        return doorstep.picture(sha, small="small" in request.args, cache="public, max-age=300")
     if security.user() is None:
         abort(404)
-    return picture(sha, small="small" in request.args)
+    return doorstep.picture(sha, small="small" in request.args)
 
 
 @bp.get("/track/<code>/photo/<int:number>")
@@ -468,7 +360,7 @@ def own_photo(code, number):
 
 
 def private_picture(sha):
-    response = picture(sha, small="small" in request.args)
+    response = doorstep.picture(sha, small="small" in request.args)
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
