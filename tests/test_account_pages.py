@@ -211,6 +211,15 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(chief, city, 
         assert 'value="Tên"' in page.text
 
 
+def test_everything_that_is_wrong_is_told_together(chief, city):
+    form = {"csrf": chief.csrf, "login": "ông", "name": "", "role": "", "where": "wards"}
+    page = chief.post("/admin/users/new?lang=en", data=form).text
+    for said in ("a–z", "Write a name", "Choose a role", "at least one ward"):
+        assert page.count(said) == 2, said
+    taken = form | {"login": city.accounts.users()[0].login, "name": "N", "role": "planner", "where": "city"}
+    assert "already" in chief.post("/admin/users/new?lang=en", data=taken).text
+
+
 def test_administering_a_person(app, chief, city, member):
     client, address = people.signed_in(app, member), f"/admin/users/{member.id}"
     form = {"csrf": chief.csrf, "name": "Người khác", "role": "planner", "where": "city", "wards": ["11383"]}

@@ -8,7 +8,7 @@ from server import accountpages, security
 from server.accounts import ROLES, AccountError
 from server.i18n import N_
 from server.i18n import gettext as _
-from server.people import MEDIA, User
+from server.people import MEDIA, User, checked
 from server.security import allowed
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
@@ -79,9 +79,19 @@ def form():
     }
 
 
-def chosen_nothing():
-    """Somebody who works in chosen wards but has none chosen would get the whole city: refused."""
-    return request.form.get("where") == "wards" and not request.form.getlist("wards")
+def wrong(login, known):
+    """{field: sentence} of everything that cannot be used, together.
+
+    Somebody who works in chosen wards but has none chosen would get the whole city: refused too.
+    """
+    errors = {}
+    try:
+        checked(login, **form(), known_wards=known)
+    except AccountError as error:
+        errors = accountpages.sentences(error)
+    if request.form.get("where") == "wards" and not request.form.getlist("wards"):
+        errors["wards"] = _(NO_WARD)
+    return errors
 
 
 def page(user, held, errors=None, status=200):
@@ -129,9 +139,10 @@ def new():
 @bp.post("/users/new")
 @allowed("administrator")
 def add():
-    if chosen_nothing():
-        return page(None, held_of_form(), {"wards": _(NO_WARD)}, 422)
     me, known = security.user(), accountpages.ward_codes(services().store)
+    errors = wrong(request.form.get("login", ""), known)
+    if errors:
+        return page(None, held_of_form(), errors, 422)
     try:
         user = accounts().add(me, request.form.get("login", ""), **form(), known_wards=known)
     except AccountError as error:
@@ -155,9 +166,10 @@ def one(number):
 def edit(number):
     user = person(number)
     held = held_of_form() | {"login": user.login}
-    if chosen_nothing():
-        return page(user, held, {"wards": _(NO_WARD)}, 422)
     known = accountpages.ward_codes(services().store) | set(user.wards)
+    errors = wrong(user.login, known)
+    if errors:
+        return page(user, held, errors, 422)
     try:
         changed = accounts().edit(security.user(), number, **form(), known_wards=known)
     except AccountError as error:
