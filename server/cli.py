@@ -67,6 +67,7 @@ def _parser():
     sub = command("serve", _serve, "Start the web server.")
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     sub.add_argument("--port", type=_port, default=8000, help="port (default: 8000; 0 takes a free one)")
+    sub.add_argument("--proxy", metavar="ADDRESS", help="address of a reverse proxy in front, whose X-Forwarded headers are believed")
     sub.add_argument("--internet-tiles", metavar="URL", help="template of outside map tiles, off by default")
 
     sub = command("ledger", _ledger, "Print where the waste water goes, with low, likely and high.")
@@ -203,9 +204,12 @@ def _serve(arguments):
         raise CommandError(f"--internet-tiles: {e}") from e
     app = create_app(settings, services)
     host, port = sock.getsockname()[:2]
+    behind = {"trusted_proxy": arguments.proxy, "trusted_proxy_count": 1, "clear_untrusted_proxy_headers": True,
+              "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}}  # fmt: skip
     server = waitress.create_server(
-        app, sockets=[sock], threads=8, ident=None, max_request_body_size=16 * settings.max_request_bytes
-    )
+        app, sockets=[sock], threads=8, ident=None, max_request_body_size=16 * settings.max_request_bytes,
+        **(behind if arguments.proxy else {}),
+    )  # fmt: skip
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown = f"[{shown}]" if ":" in shown else shown
     signal.signal(signal.SIGTERM, _stop)  # closes the store, so that its file is whole without -wal
