@@ -53,11 +53,7 @@ def choose_outright(case, options, *, pair_value, option_price=None, serve_all=F
     new = np.flatnonzero(facility >= kept)
     row = np.arange(len(new))
     rows.add(np.zeros(len(new)), (row, y[new], 1.0), (row, built[facility[new] - kept], -weight[new]))
-    must = np.bincount(place, case.must[options], minlength=len(sites)) > 0
-    row = np.arange(len(sites))
-    rows.add(np.zeros(len(sites)), (place, z, 1.0), (row, built, -1.0), least=0.0)
-    rows.add(np.ones(len(sites)), (row, built, 1.0), least=must)
-    add_limits(rows, case, options, z)
+    _add_choice(rows, case, options, place, built, z)
 
     price = np.zeros(len(options)) if option_price is None else np.asarray(option_price, dtype=float)[options]
     at = case.reach.at(facilities)
@@ -77,48 +73,66 @@ def choose_outright(case, options, *, pair_value, option_price=None, serve_all=F
 
 
 def cover_outright(case, options, *, start=None, **limits):
-    """Choice that serves most where no capacity binds: one column per group of demands that the same sites reach.
+    """Choice that serves most, with one column for each group of demands that the same plants reach:
 
-        maximise sum of worth_g t_g   subject to   t_g <= sum of the z_o that reach group g,   0 <= t_g <= 1
+        maximise sum of worth_g t_g   subject to   0 <= t_g <= demand_g
+        t_g <= sum of y_gj over the plants j of group g whose capacity can bind + demand_g sum of z_o of the others
+        sum over g of y_gj <= capacity of j,  y_gj <= demand_g sum over o at j of z_o
 
-    What the standing plants reach is served by them. The flows are left to geo/flows.py: Choice.flow is 0.
+    What standing plants with room for all they reach do reach is served. The flows are left to geo/flows.py: 0.
     """
     options = np.asarray(options, dtype=int)
-    value = case.worth * case.demand
-    standing = np.zeros(len(value), dtype=bool)
-    standing[case.reach.only(np.arange(len(case.spare))).demand] = True
-    reach = case.reach.only(case.option_site[options])
-    free = ~standing[reach.demand]
-    z_of, i = reach.facility[free], reach.demand[free]
-    met, row = np.unique(i, return_inverse=True)
-    group, groups = alike(row, z_of, np.zeros(len(met)))
-    size = np.bincount(group, value[met], minlength=groups)
-    pair = np.unique(group[row].astype(np.int64) * max(len(options), 1) + z_of)
-    z = groups + np.arange(len(options))
-
-    rows = Rows()
-    g = np.arange(groups)
-    rows.add(np.zeros(groups), (g, g, 1.0), (pair // max(len(options), 1), groups + pair % max(len(options), 1), -1.0))
     sites, place = np.unique(case.option_site[options], return_inverse=True)
-    must = np.bincount(place, case.must[options], minlength=len(sites)) > 0
-    rows.add(np.ones(len(sites)), (place, z, 1.0), least=must)
-    add_limits(rows, case, options, z)
+    kept = len(case.spare)
+    facilities = np.concatenate([np.arange(kept), sites]).astype(int)
+    reach = case.reach.only(facilities)
+    whole = np.bincount(reach.facility, case.demand[reach.demand], minlength=len(facilities))
+    room = np.concatenate([case.spare, np.full(len(sites), np.inf)])  # of the smallest size
+    np.minimum.at(room, kept + place, case.option_capacity[options])
+    binds = room < whole
+    settled = np.zeros(len(case.demand), dtype=bool)
+    settled[reach.demand[(reach.facility < kept) & ~binds[reach.facility]]] = True
+    left = ~settled[reach.demand]
+    met, row = np.unique(reach.demand[left], return_inverse=True)
+    group, groups = alike(row, reach.facility[left], case.worth[met])
+    size, worth = np.bincount(group, case.demand[met], minlength=groups), np.zeros(groups)
+    worth[group] = case.worth[met]
+    pair = np.unique(group[row].astype(np.int64) * len(facilities) + reach.facility[left])
+    g, j = pair // len(facilities), pair % len(facilities)
+    hard = binds[j]
+    y = groups + np.arange(hard.sum())
+    built = groups + len(y) + np.arange(len(sites))
+    z = groups + len(y) + len(sites) + np.arange(len(options))
+    gy, jy, ge, je = g[hard], j[hard], g[~hard], j[~hard] - kept
+
+    rows, row = Rows(), np.arange(groups)
+    rows.add(np.zeros(groups), (row, row, 1.0), (gy, y, -1.0), (ge, built[je], -size[ge]))
+    capacity = np.minimum(case.option_capacity[options], whole[kept + place])
+    rows.add(np.minimum(np.append(case.spare, 0.0 * sites), whole), (jy, y, 1.0), (kept + place, z, -capacity))
+    new = jy >= kept
+    row = np.arange(new.sum())
+    rows.add(0.0 * row, (row, y[new], 1.0), (row, built[jy[new] - kept], -size[gy[new]]))
+    _add_choice(rows, case, options, place, built, z)
     answer = maximise(
-        np.concatenate([size, np.zeros(len(options))]),
-        np.ones(groups + len(options)),
+        np.concatenate([worth, np.zeros(len(y) + len(sites) + len(options))]),
+        np.concatenate([size, size[gy], np.ones(len(sites) + len(options))]),
         rows,
-        whole=np.repeat([False, True], [groups, len(options)]),
+        whole=np.repeat([False, True], [z[0] if len(z) else built.size + groups + len(y), len(z)]),
         start=None if start is None else (z, np.isin(options, list(start)).astype(float)),
         **limits,
     )
-    extra = float(value[standing].sum())
+    extra = float((case.worth * case.demand)[settled].sum())
     answer = replace(answer, value=answer.value + extra, bound=answer.bound + extra)
-    chosen = () if answer.x is None else tuple(int(o) for o in options[answer.x[groups:] > 0.5])
+    chosen = () if answer.x is None else tuple(int(o) for o in options[answer.x[z] > 0.5])
     return Choice(answer, chosen, np.zeros(case.reach.pairs))
 
 
-def add_limits(rows, case, options, z):
-    """The rows of number and budget, if there are any."""
+def _add_choice(rows, case, options, place, built, z):
+    """The rows that make built the sum of a site's options, at most one, and keep what is forced and the limits."""
+    row = np.arange(len(built))
+    must = np.bincount(place, case.must[options], minlength=len(built)) > 0
+    rows.add(np.zeros(len(built)), (place, z, 1.0), (row, built, -1.0), least=0.0)
+    rows.add(np.ones(len(built)), (row, built, 1.0), least=must)
     if case.number is not None and len(options):
         rows.add([case.number], (0, z, 1.0))
     if np.isfinite(case.budget) and len(options):

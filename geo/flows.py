@@ -156,16 +156,17 @@ def allocation(reach, demand, worth, capacity):
     """
     if not reach.pairs:
         return np.zeros(0)
-    best = most_served(reach, demand, worth, capacity)
+    best = float((worth * prices(reach, demand, worth, capacity)[2]).sum())
     facility, column = reach.facility, np.arange(reach.pairs)
     met, i = np.unique(reach.demand, return_inverse=True)
     upper = np.minimum(demand[met][i], np.asarray(capacity, dtype=float)[facility])
-    rows = Rows()
-    rows.add(demand[met], (i, column, 1.0))
-    rows.add(np.minimum(capacity, demand[met].sum()), (facility, column, 1.0))
-    rows.add([np.inf], (0, column, worth[reach.demand]), least=best * (1 - 1e-12))
     far = reach.distance_m / max(float(reach.distance_m.max()), 1.0)
-    answer = maximise(-far, upper, rows)
-    if answer.x is None:  # the first answer is right to rounding only
-        raise ArithmeticError(f"The flows of {reach.facilities} plants were not found ({answer.status}).")
-    return np.round(answer.x, 6) + 0.0
+    for slack in (1e-12, 1e-9, 1e-6):  # best is right to the rounding of the solver
+        rows = Rows()
+        rows.add(demand[met], (i, column, 1.0))
+        rows.add(np.minimum(capacity, demand[met].sum()), (facility, column, 1.0))
+        rows.add([np.inf], (0, column, worth[reach.demand]), least=best * (1 - slack))
+        answer = maximise(-far, upper, rows)
+        if answer.x is not None:
+            return np.round(answer.x, 6) + 0.0
+    raise ArithmeticError(f"The flows of {reach.facilities} plants were not found ({answer.status}).")

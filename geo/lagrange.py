@@ -32,14 +32,14 @@ STALLED = 1e-5  # relative size of the step at which nothing more comes
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """value: nothing serves more. share: by option, how far the relaxation builds it (0 to 1). alive: by option,
-    false if it is in no choice better than the best known. rounds: how many were run. prices: lam by demand.
-    stopped: 'gap' (small enough), 'stalled', 'rounds' or 'cancelled'.
+    """value: nothing serves more. share: by option, how far the relaxation builds it (0 to 1). most: by option, no
+    choice with it serves more. rounds: how many were run. prices: lam by demand. stopped: 'gap' (small
+    enough), 'stalled', 'rounds' or 'cancelled'.
     """
 
     value: float
     share: np.ndarray
-    alive: np.ndarray
+    most: np.ndarray
     rounds: int
     prices: np.ndarray
     stopped: str
@@ -139,12 +139,12 @@ def bound(case, known, *, rounds=400, gap=1e-3, look=None, stop=None):
         )
         share = np.zeros(len(alive))
         np.add.at(share, options[chosen], times)
-        reduced = np.full(len(alive), -np.inf)
+        reduced = np.full(len(alive), np.inf)
         reduced[options] = total - np.maximum(least - (value - mu * case.option_cost[options]), 0.0)
         return total, case.demand - used, share, reduced
 
     lam = np.zeros(n)
-    best, slope, share, reach_up = relaxed(lam)
+    best, slope, share, most = relaxed(lam)
     lam_best, mean, step, without, stopped, done = lam, slope, 0.1, 0, "rounds", 0
     mean_share = share
     for done in range(1, rounds + 1):
@@ -158,6 +158,7 @@ def bound(case, known, *, rounds=400, gap=1e-3, look=None, stop=None):
         length = step * (best - known) / max(_dot(way, way), 1e-12)
         lam = np.clip(lam_best - length * way, 0.0, case.worth)
         total, slope, share, reduced = relaxed(lam)
+        most = np.minimum(most, reduced)
         turn = slope - mean
         weight = np.clip(-_dot(mean, turn) / max(_dot(turn, turn), 1e-12), MOST_WEIGHT / 10, MOST_WEIGHT)
         ahead = _dot(slope, way)
@@ -165,7 +166,7 @@ def bound(case, known, *, rounds=400, gap=1e-3, look=None, stop=None):
         if total < best:
             without = 0 if best - total > 1e-5 * abs(best) else without
             step = min(step * RISE, 2.0) if ahead >= 0 else step
-            best, lam_best, reach_up = total, lam, reduced
+            best, lam_best = total, lam
         else:
             without += 1
             if without >= STEADY:
@@ -175,10 +176,9 @@ def bound(case, known, *, rounds=400, gap=1e-3, look=None, stop=None):
             break
         if done % LOOK_EVERY == 0:
             known = max(known, look(mean_share, best)) if look is not None else known
-            gone = alive & (reach_up < known * (1 - 1e-9)) & ~case.must
+            gone = alive & (most < known * (1 - 1e-9)) & ~case.must
             if gone.sum() > 0.1 * alive.sum():
                 alive &= ~gone
                 facilities = Knapsacks(case, np.unique(np.concatenate([np.arange(kept), case.option_site[alive]])))
     known = max(known, look(mean_share, best)) if look is not None else known
-    alive &= ~((reach_up < known * (1 - 1e-9)) & ~case.must)
-    return Bound(max(best, known), mean_share, alive, done, lam_best, stopped)
+    return Bound(max(best, known), mean_share, np.where(case.must, np.inf, most), done, lam_best, stopped)

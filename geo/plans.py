@@ -14,16 +14,19 @@ PROVEN = 1e-6
 @dataclass(frozen=True)
 class Effort:
     """How hard to look. gap: relative gap at which to be content. rounds: of the relaxation. trials: exchanges
-    weighed per search. kicks: searches from a disturbed choice. outright_pairs: with no more pairs than this left a
+    weighed per search. kicks: searches from a disturbed choice. kernel_pairs: the options the relaxation likes best,
+    up to so many pairs within reach, are chosen from outright. outright_pairs: with no more pairs than this left a
     case is solved outright, in at most `nodes` nodes and `seconds` (None: no limit; seconds make the plan depend on
-    the machine).
+    the machine); unlimited_pairs: the same where no capacity binds, which is easier.
     """
 
     gap: float = 1e-3
     rounds: int = 400
     trials: int = 1_000
-    kicks: int = 6
+    kicks: int = 4
+    kernel_pairs: int = 20_000
     outright_pairs: int = 6_000
+    unlimited_pairs: int = 100_000
     nodes: int | None = 2_000
     seconds: float | None = None
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from geo.choices import choose_outright, cover_outright
+from geo.choices import cover_outright
 from geo.exchange import Search
 from geo.flows import allocation
 from geo.knapsacks import Knapsacks
@@ -58,12 +58,14 @@ def cover(case, *, effort=None, seed=0, start=(), progress=None, stop=None):
     relaxed = relax(case, search.served, rounds=effort.rounds, gap=effort.gap, look=look, stop=ask)
     limit.lower(relaxed.value)
     limit.tell(0.5, search.served)
-    alive = relaxed.alive.copy()
-    alive[list(search.options)] = True
-    small = len(case.reach.at(np.unique(case.option_site[alive]))) <= effort.outright_pairs
-    content = PROVEN if small else effort.gap
+    alive, _, content = _alive(case, search, relaxed, effort)
+    if not limit.close_to(search.served, content) and not ask():
+        _kernel(case, search, relaxed, effort, ask)
+        limit.tell(0.6, search.served)
     if not limit.close_to(search.served, content):
         search.exchange(trials=effort.trials, among=alive)
+        limit.tell(0.7, search.served)
+        alive, small, content = _alive(case, search, relaxed, effort)
         if small:
             _outright(case, search, alive, effort, limit, ask)
         else:
@@ -130,7 +132,49 @@ def _take_start(case, search, start):
         search.greedy(options)
 
 
+def _alive(case, search, relaxed, effort):
+    """(by option, may it be in a better choice?; are these few enough to solve outright?; the gap to be content with)."""
+    alive = relaxed.most >= search.served * (1 - 1e-9)
+    alive[list(search.options)] = True
+    whole = np.bincount(case.reach.facility, case.demand[case.reach.demand], minlength=case.reach.facilities)
+    room = (case.option_capacity >= whole[case.option_site])[alive].all() and (
+        case.spare >= whole[: len(case.spare)]
+    ).all()
+    small = _pairs(case, alive) <= (effort.unlimited_pairs if room else effort.outright_pairs)
+    return alive, small, PROVEN if small else effort.gap
+
+
+def _pairs(case, options):
+    sites = np.unique(case.option_site[options])
+    return int((case.reach.start[sites + 1] - case.reach.start[sites]).sum())
+
+
+def _kernel(case, search, relaxed, effort, stop):
+    """Chooses outright among the options with the largest shares (kernel search, Angelelli et al. 2010)."""
+    order = np.argsort(-relaxed.share, kind="stable")
+    order = order[relaxed.share[order] > 1e-3]
+    pairs = np.cumsum(np.diff(case.reach.start)[case.option_site[order]])
+    for most in (effort.kernel_pairs // 2, effort.kernel_pairs):
+        options = np.union1d(order[pairs <= most], np.array(search.options, dtype=int))
+        limits = {"gap": effort.gap / 10, "nodes": 200, "seconds": effort.seconds, "stop": stop}
+        choice = cover_outright(case, options, start=search.options, **limits)
+        if choice.answer.x is not None:
+            search.weigh(choice.options)
+        if pairs.max(initial=0) <= most:
+            break
+
+
+def _outright(case, search, alive, effort, limit, stop):
+    """Solves the program of the options that are alive; the others are in no better choice."""
+    limits = {"gap": PROVEN / 10, "nodes": effort.nodes, "seconds": effort.seconds, "stop": stop}
+    choice = cover_outright(case, np.flatnonzero(alive), start=search.options, **limits)
+    if choice.answer.x is not None:
+        search.weigh(choice.options)
+    limit.lower(max(choice.answer.bound, search.served))
+
+
 def _kicks(search, relaxed, alive, effort, seed, limit, stop):
+    """Disturbs the best choice and exchanges again, among the options the relaxation builds."""
     rng = np.random.default_rng(seed)
     share = np.where(alive, relaxed.share, 0.0)
     near = share > 0.01
@@ -139,23 +183,7 @@ def _kicks(search, relaxed, alive, effort, seed, limit, stop):
             return
         near[list(search.options)] = True
         search.exchange(search.kick(rng, share), among=near, trials=effort.trials // 5)
-        limit.tell(0.5 + 0.4 * (k + 1) / effort.kicks, search.served)
-
-
-def _outright(case, search, alive, effort, limit, stop):
-    """Solves the program of the options that are alive; the others are in no better choice."""
-    options = np.flatnonzero(alive)
-    whole = np.bincount(case.reach.facility, case.demand[case.reach.demand], minlength=case.reach.facilities)
-    free = (case.option_capacity >= whole[case.option_site]).all() and (case.spare >= whole[: len(case.spare)]).all()
-    limits = {"gap": PROVEN / 10, "nodes": effort.nodes, "seconds": effort.seconds, "stop": stop}
-    if free:
-        choice = cover_outright(case, options, start=search.options, **limits)
-    else:
-        worth = case.worth[case.reach.demand]
-        choice = choose_outright(case, options, pair_value=worth, start=search.options, **limits)
-    if choice.answer.x is not None:
-        search.weigh(choice.options)
-    limit.lower(max(choice.answer.bound, search.served))
+        limit.tell(0.7 + 0.2 * (k + 1) / effort.kicks, search.served)
 
 
 def _curve(case, search, prices, bound):

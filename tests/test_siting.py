@@ -18,7 +18,7 @@ from geo.plans import Effort, open_reach, served_by
 from geo.programs import Rows, maximise
 from geo.siting import cover, cover_curve
 
-FEW = Effort(outright_pairs=0, rounds=60, trials=50, kicks=2)
+FEW = Effort(outright_pairs=0, unlimited_pairs=0, kernel_pairs=0, rounds=60, trials=50, kicks=2)
 
 
 def points(xy, codes, crs=9210, **columns):
@@ -357,7 +357,11 @@ def test_cancelled_is_still_a_plan(after):
 def test_the_start_is_not_undercut():
     c = random_case(5, demands=60, sites=25, number=5)
     good = cover(c)
-    lazy = cover(c, effort=Effort(outright_pairs=0, rounds=0, trials=0, kicks=0), start=good.chosen.index)
+    lazy = cover(
+        c,
+        effort=Effort(outright_pairs=0, unlimited_pairs=0, kernel_pairs=0, rounds=0, trials=0, kicks=0),
+        start=good.chosen.index,
+    )
     assert lazy.value == pytest.approx(good.value)
 
 
