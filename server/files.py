@@ -91,6 +91,16 @@ class Files:
     def __contains__(self, sha):
         return self._find(KEPT, sha) is not None
 
+    def forget(self, sha):
+        """Delete what is kept under a checksum, as photo, small picture or original; nothing happens where there is none.
+
+        The caller knows that no row names it any more.
+        """
+        for place in (KEPT, SMALL, ORIGINALS):
+            found = self._find(place, sha)
+            if found is not None:
+                found.unlink(missing_ok=True)
+
     def problems(self):
         """Files whose bytes are no longer those of their name: (folder, name), sorted."""
         return sorted(

@@ -147,6 +147,14 @@ def check_reply(state, *, text, photos, not_fixed):
         raise HandlingError("text", N_("Write something or add a photo."))
 
 
+def check_withdraw(state):
+    """Whether the sender may take the report back. Raises HandlingError."""
+    if state not in OPEN:
+        raise HandlingError(
+            "done", N_("This report is finished or joined to a hotspot; it cannot be withdrawn any more.")
+        )
+
+
 def may_say(state, *, first):
     """What the tracking page offers: "answer" to the first sender when we asked, "add", or "not_fixed"."""
     if state in OPEN:

@@ -199,6 +199,20 @@ def keep_photo(con, at, row, one, message=None):
     note(con, at, "photo", row, new={"number": number, "sha256": one.sha, "original": one.original})
 
 
+def drop_photos(con, row, *, elsewhere=()):
+    """Forget the photos of a report; checksums of files that nothing names any more, clean ones and originals.
+
+    elsewhere: columns of other tables that may name files.
+    """
+    gone = con.execute(sa.select(photo.c.sha, photo.c.sent).where(photo.c.report == row.id)).all()
+    con.execute(photo.delete().where(photo.c.report == row.id))
+    shas = {sha for pair in gone for sha in pair}
+    held = set()
+    for column in (photo.c.sha, photo.c.sent, files_of.c.sha, *elsewhere):
+        held |= set(con.scalars(sa.select(column).where(column.in_(shas))))
+    return shas - held
+
+
 def photos_of(con, ids):
     """({report: checksums in order}, {report: checksums as they were sent}) of these reports."""
     shas, sent = {}, {}

@@ -195,7 +195,8 @@ class ReportDesk:
 
         What the sender wrote; state, since (day), answer_by (day or None), late, hotspot (its public row, or
         None), joined (to a case, published or not), commune, photos (number, sha, message), messages, steps (acts
-        that hold: id, at, action), same (said the same as another report), can_say ("answer", "add", "not_fixed").
+        that hold: id, at, action), same (said the same as another report), can_say ("answer", "add", "not_fixed"),
+        can_withdraw.
         """
         with self.store.reading() as con:
             own = by_code(con, code)
@@ -217,7 +218,7 @@ class ReportDesk:
             "photos": [{"number": p.number, "sha": p.sha, "message": p.message} for p in shots],
             "steps": [{"id": a["id"], "at": self._city(a["at"]), "action": a["action"]} for a in steps if a["action"] != "ask"],
             "same": own.id != row.id, "reopened": row.reopened,
-            "can_say": handling.may_say(state, first=own.id == row.id),
+            "can_say": handling.may_say(state, first=own.id == row.id), "can_withdraw": state in handling.OPEN,
         }  # fmt: skip
 
     def photo_of(self, code, number):

@@ -10,7 +10,9 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from server import codes, handling, photos, reportbook
+from server.casebook import evidence
 from server.drafts import MAX_PHOTOS
+from server.files import FileError
 from server.handling import HandlingError
 from server.i18n import N_
 from server.reportbook import Receipt, acts, by_code, report, root_of, row_of, said, utc
@@ -42,8 +44,7 @@ class Reports(ReportDesk):
             row = row_of(con, report.c.client_key == draft.key)
             if row is None:
                 row = self._enter(con, draft, kept)
-            for one in kept:
-                reportbook.keep_photo(con, self.now(), row, one)
+            self._keep(con, row, kept)
             return reportbook.receipt_of(con, row)
 
     def _enter(self, con, draft, kept):
@@ -86,8 +87,14 @@ class Reports(ReportDesk):
         if one.taken_on is None and taken_on is not None and taken_on <= self.now().date():
             one = replace(one, taken_on=taken_on)
         with self.store.transaction() as con:
-            reportbook.keep_photo(con, self.now(), row, one)
+            self._keep(con, row, [one])
             return reportbook.receipt_of(con, row)
+
+    def _keep(self, con, row, kept, message=None):
+        for one in kept:
+            if one.sha not in self.files:  # the same photo was withdrawn elsewhere at this moment
+                raise FileError("changed", N_("The file changed on its way. Send it again."))
+            reportbook.keep_photo(con, self.now(), row, one, message=message)
 
     def receipt(self, key):
         """The Receipt of a report by its sender's key, so that a broken sending goes on where it stopped."""
@@ -213,8 +220,7 @@ class Reports(ReportDesk):
                 )
             now, kind = self.now(), "not_fixed" if not_fixed else "reply"
             number = reportbook.say(con, now, row, kind, text.strip(), sender=own.id, key=key)
-            for one in kept:
-                reportbook.keep_photo(con, now, own, one, message=number)
+            self._keep(con, own, kept, message=number)
             changes = {}
             if not_fixed:
                 changes = {"state": "received", "clock_at": utc(now), "answer_from": now.date(),
@@ -238,3 +244,30 @@ class Reports(ReportDesk):
             con.execute(report.update().where(report.c.same_as == own.id).values(same_as=other.id))
             con.execute(report.update().where(report.c.id == own.id).values(same_as=other.id))
             reportbook.note(con, self.now(), "same", own, old={"same_as": None}, new={"same_as": other.code})
+
+    def withdraw(self, code):
+        """The sender takes an open report back: words, place and photos are deleted, others who said the same stay.
+
+        Raises HandlingError; KeyError where there is no such code.
+        """
+        with self.store.transaction() as con:
+            own, now = by_code(con, code), self.now()
+            row = root_of(con, own)
+            handling.check_withdraw(self._state(row))
+            others = list(con.scalars(sa.select(report.c.id).where(report.c.same_as == own.id).order_by(report.c.id)))
+            if others:
+                heir = {"same_as": None, "state": own.state, "commune": own.commune, "asked_on": own.asked_on}
+                con.execute(report.update().where(report.c.id == others[0]).values(heir))
+                con.execute(report.update().where(report.c.id.in_(others[1:])).values(same_as=others[0]))
+            proofs = (evidence.c.sha, evidence.c.original) if sa.inspect(con).has_table(evidence.name) else ()
+            gone = reportbook.drop_photos(con, own, elsewhere=proofs)
+            con.execute(said.update().where(said.c.sender == own.id).values(text=""))
+            blank = {"words": "", "place": "", "lon": None, "lat": None, "accuracy_m": None, "promised": "[]",
+                     "same_as": None, "state": "closed", "changed_on": now.date()}  # fmt: skip
+            con.execute(report.update().where(report.c.id == own.id).values(blank))
+            reportbook.say(con, now, own, "withdraw", "", sender=own.id)
+            reportbook.note(
+                con, now, "withdraw", own, old={"state": own.state}, new={"state": "closed", "files": len(gone)}
+            )
+            for sha in gone:  # before the lock is let go: nobody can have named them again meanwhile
+                self.files.forget(sha)

@@ -20,6 +20,7 @@ _STEPS = {
     "spam": N_("Set aside"),
     "reply": N_("You wrote"),
     "not_fixed": N_("You said that it is not fixed"),
+    "withdraw": N_("You withdrew it; words, place and photos are deleted"),
 }
 PASSED = tuple(c.value for c in STAGE if c.value not in ("rejected", "suspended"))
 
@@ -43,6 +44,16 @@ def wards(reports):
 def ward_name(reports, code):
     names = reports.wards().get(code)
     return (names[0] if language() == "vi" else names[1]) if names else ""
+
+
+def pin_at(store, code):
+    """Where a published hotspot lies, as lon and lat of the form; {} where it is not public or has no position."""
+    frame = store.snapshot("hotspots")
+    found = [g for g in frame.geometry[frame["code"] == code] if g is not None and not g.is_empty]
+    if not found:
+        return {}
+    at = found[0].representative_point()
+    return {"lon": f"{at.x:.6f}", "lat": f"{at.y:.6f}"}
 
 
 def problem_words(problems):

@@ -43,7 +43,8 @@ class Vicinity:
         """[(row, metres)] of reports within so many metres and between two moments, nearest first."""
         self.catch_up(con)
         found = self._points.within(lon, lat, metres, since=since, until=until)
-        return [(row_of(con, report.c.id == near.key), near.metres) for near in found]
+        rows = [(row_of(con, report.c.id == near.key), near.metres) for near in found]
+        return [(row, metres) for row, metres in rows if row.lon is not None]  # a withdrawn one has no place any more
 
     def round(self, con, geometry, metres):
         """Rows of the reports within so many metres of a geometry in degrees, inside it or of its nearest edge."""

@@ -111,6 +111,17 @@ def test_damage_on_the_disk_is_seen_and_mended_by_the_same_bytes(files):
     assert files.read(ABC) == b"abc" and files.problems() == []
 
 
+def test_what_is_forgotten_is_gone_with_its_small_picture_and_can_come_again(files):
+    sha, other = files.put(b"abc", ".jpg", small=b"small"), files.put(b"abd", ".jpg")
+    files.put_original(b"abc")
+    files.forget(sha)
+    files.forget(sha)
+    files.forget("..")
+    assert sha not in files and names(files) == [f"kept/{other[:2]}/{other}.jpg"]
+    assert refused(files.small, sha) == refused(files.original, sha) == "missing"
+    assert files.put(b"abc", ".jpg") == sha and sha in files
+
+
 def test_what_a_killed_writer_left_goes_at_the_next_start_but_not_what_is_being_written(files):
     old, fresh = (files.folder / "coming" / n for n in ("old", "fresh"))
     for path in (old, fresh):

@@ -243,6 +243,24 @@ def test_contact_is_kept_apart_only_with_consent_and_can_be_deleted(visitor, cit
     assert city.accounts.contact(code) is None and "/forget" not in visitor.get(f"/track/{code}").text
 
 
+def test_a_report_can_be_withdrawn_by_the_holder_of_its_code(visitor, city, inspector):
+    code = sent(visitor, files=[("a.jpg", shot("gold"))], **NOBODY, consent="yes")
+    (name,) = city.reports.get(code)["photos"]
+    assert post(visitor, f"/track/{code}/withdraw").status_code == 303
+    page = visitor.get(f"/track/{code}?said=withdrawn&lang=en").text
+    assert "Your report is withdrawn and deleted." in page and "Nước đen" not in page
+    assert city.accounts.contact(code) is None and name not in city.files
+    assert visitor.get(f"/track/{code}/photo/1").status_code == 404
+    assert post(visitor, f"/track/{code}/withdraw").status_code == 400
+
+
+def test_the_pin_may_stand_at_a_published_hotspot(visitor, city):
+    spot = city.store.snapshot("hotspots").set_index("code").geometry["HS02"].representative_point()
+    assert f'id="lon" value="{spot.x:.6f}"' in visitor.get("/report?near=HS02").text
+    for nowhere in ("HS-0999", "<b>", ""):
+        assert 'id="lon" value=""' in visitor.get("/report", query_string={"near": nowhere}).text
+
+
 def test_the_box_of_consent_is_never_ticked_beforehand(visitor):
     box = re.search(r'<input type="checkbox" id="consent"[^>]*>', visitor.get("/report").text)[0]
     assert "checked" not in box

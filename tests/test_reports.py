@@ -639,6 +639,49 @@ def test_the_followed_report_names_nobody(reports):
     assert "Secret" not in json.dumps(followed, default=str) and "secret.login" not in json.dumps(followed, default=str)
 
 
+def test_a_withdrawn_report_is_deleted_but_the_way_stays(reports):
+    secret, kept = "nhà tôi số 5", photos.keep(reports.files, shot("green"))
+    code = reports.take_in(sent(words=secret, place=secret), [kept]).code
+    reports.citizen_reply(code, secret, key="a")
+    reports.withdraw(code)
+    assert kept.sha not in reports.files and refused_file(reports.files.original, kept.original) == "missing"
+    assert reports.inbox(INSPECTOR) == [] and reports.similar_near(*WHERE, "water") == []
+    followed = reports.followed(code)
+    assert (followed["state"], followed["words"], followed["photos"], followed["lon"]) == ("closed", "", [], None)
+    with reports.store.reading() as con:
+        dump = [list(map(str, r)) for t in reportbook.metadata.tables.values() for r in con.execute(sa.select(t))]
+    assert secret not in json.dumps(dump, ensure_ascii=False)
+    assert journal(reports, code)[-1] == ("report.withdraw", "citizen")
+    assert refused(reports.withdraw, code) == "done"
+
+
+def refused_file(call, *args):
+    with pytest.raises(FileError) as e:
+        call(*args)
+    return e.value.code
+
+
+def test_withdrawing_takes_nothing_from_others(reports):
+    kept = photos.keep(reports.files, shot("green"))
+    first = reports.take_in(sent(), [kept]).code
+    ref = reports.similar_near(*WHERE, "water")[0]["ref"]
+    second = reports.take_in(sent(same_as=ref, words="tôi cũng thấy"), [kept]).code
+    third = reports.take_in(sent(same_as=ref)).code
+    reports.act(INSPECTOR, first, "accept")
+    reports.withdraw(first)
+    (row,) = reports.inbox(INSPECTOR)
+    assert (row["code"], row["supporters"], row["state"]) == (second, 1, "checking")
+    assert row["photos"] == [kept.sha] and reports.files.read(kept.sha), "the same photo of somebody else"
+    reports.withdraw(third)
+    assert reports.inbox(INSPECTOR)[0]["supporters"] == 0 and reports.followed(third)["state"] == "closed"
+
+
+def test_a_report_that_became_part_of_a_case_is_not_withdrawn(reports):
+    code = reports.take_in(sent()).code
+    reports.act(INSPECTOR, code, "merge", case="HS02", reply="Cảm ơn.")
+    assert refused(reports.withdraw, code) == "done"
+
+
 def test_one_sender_cannot_fill_a_report_with_messages(reports, monkeypatch):
     monkeypatch.setattr("server.reports.MAX_MESSAGES", 3)
     code = reports.take_in(sent()).code

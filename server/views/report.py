@@ -64,7 +64,8 @@ def page(values, problems, status=200):
 @bp.get("/report")
 @public
 def form():
-    return page({}, {})
+    """near: code of a published hotspot, where the pin then stands."""
+    return page(trackpages.pin_at(services().store, request.args.get("near", "")), {})
 
 
 @bp.post("/report")
@@ -332,6 +333,20 @@ def forget(code):
         return not_found(code)
     services().accounts.forget_contact(row["code"])
     return redirect(url_for(".track", code=row["code"], said="forgotten"), 303)
+
+
+@bp.post("/track/<code>/withdraw")
+@public
+def withdraw(code):
+    row = held(code)
+    if row is None:
+        return not_found(code)
+    try:
+        reports().withdraw(row["code"])
+    except HandlingError as error:
+        raise Refused(_(error.sentence, **error.values)) from None
+    services().accounts.forget_contact(row["code"])
+    return redirect(url_for(".track", code=row["code"], said="withdrawn"), 303)
 
 
 # --- photos and files ---
