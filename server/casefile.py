@@ -161,12 +161,13 @@ def sampling_view(row, officers=None):
             word += "; " + _(
                 "not measured this time: %(names)s", names=", ".join(map(parameter_name, judgement.missing))
             )
+    medium = row["medium"]
     choice = ", ".join(code_word(row["choice"][c]) for c in CHOICES if row["choice"].get(c) not in (None, ""))
     return {
         "id": row["id"], "day": row["taken_on"], "place": row["place"] or "", "laboratory": row["laboratory"] or "",
         "report_no": row["report_no"] or "", "method": row["method"] or "", "state": state, "word": word,
         "voided": row["voided"], "by": (officers or {}).get(row["by"], row["by_name"]),
-        "water": _(MEDIUM_WORDS[row["medium"]]).capitalize() + (f": {choice}" if choice else ""),
+        "water": _(MEDIUM_WORDS[medium]).capitalize() + (f": {choice}" if choice else ""),
         "rows": [verdict_view(v) for v in row["verdicts"]],
     }  # fmt: skip
 

@@ -71,7 +71,8 @@ def _opened(services, user, code, form, given):
 
 def name_for(report, ward):
     """The name that a case opened from a report begins with, in Vietnamese: what it is, and where."""
-    what = translations("vi").gettext(KINDS[report["kind"]][0])
+    said, _media, _more = KINDS[report["kind"]]
+    what = translations("vi").gettext(said)
     where = report["place"] or (ward or {}).get("name_vi") or ""
     return f"{what} – {where}"[:120] if where else what
 

@@ -45,7 +45,7 @@ def word(p):
 def brief(p):
     """(points that sort, as written in a list)."""
     if p.score is None:
-        return None, _(NAMES["not_enough_data"])
+        return None, word(p)
     span = "" if round(p.low) == round(p.high) else f" ({number(p.low, 0)}–{number(p.high, 0)})"
     return p.score, number(p.score, 0) + span
 

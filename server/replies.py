@@ -31,8 +31,10 @@ DONE = {
     "merge": N_("%(code)s: joined to %(case)s."), "new": N_("%(code)s: %(case)s was opened."),
     "pass": N_("%(code)s: passed to the commune."), "not_ours": N_("%(code)s: answered as not ours."),
     "ask": N_("%(code)s: the sender was asked; the clock waits."), "accept": N_("%(code)s: the check has begun."),
-    "answer": N_("%(code)s: answered."), "spam": N_("%(code)s: set aside."), "undo": N_("%(code)s: taken back."),
+    "answer": N_("%(code)s: answered."), "spam": N_("%(code)s: set aside."),
 }  # fmt: skip
+
+TAKEN_BACK = N_("%(code)s: taken back.")
 
 
 def ready(action, language, place):
@@ -56,16 +58,27 @@ def clock_of(report):
     return None
 
 
+def kind_word(report):
+    """What the sender saw, in the reader's language."""
+    said, _media, _more = KINDS[report["kind"]]
+    return _(said)
+
+
+def _state(report):
+    said, _meaning = handling.STATES[report["state"]]
+    return _(said)
+
+
 def item(report):
     """A report as a line of the list."""
     photo = url_for("inbox.photo", code=report["code"], number=1, size="small") if report["photos"] else None
     more = [_("%(n)s similar near by", n=report["similar"])] if report["similar"] else []
     more += [_("%(n)s say the same", n=report["supporters"])] if report["supporters"] else []
-    more += [_("not fixed")] if report["reopened"] else []
+    more += [_("sent again: not fixed")] if report["reopened"] else []
     return {
         "code": report["code"], "url": url_for("inbox.one", code=report["code"]), "photo": photo,
-        "title": _(KINDS[report["kind"]][0]), "words": report["words"], "state": report["state"],
-        "state_word": _(handling.STATES[report["state"]][0]), "at": report["at"], "clock": clock_of(report),
+        "title": kind_word(report), "words": report["words"], "state": report["state"],
+        "state_word": _state(report), "at": report["at"], "clock": clock_of(report),
         "more": ", ".join(more), "waiting": report["waiting"], "late": report["late"],
     }  # fmt: skip
 
@@ -74,9 +87,10 @@ def facts(report, wards):
     """Label and value of what the sender said, as far as anything was said."""
     ward = wards.get(report["ward"])
     basis = _("by the outline, which may be schematic") if report["ward_basis"] == "pin" else ""
+    smell, colour = report["smell"], report["colour"]
     told = [
-        (_("Smell"), f"{report['smell']}/5 {_(SMELLS[report['smell']])}" if report["smell"] else None),
-        (_("Colour"), _(COLOURS[report["colour"]]) if report["colour"] else None),
+        (_("Smell"), f"{smell}/5 {_(SMELLS[smell])}" if smell else None),
+        (_("Colour"), _(COLOURS[colour]) if colour else None),
         (_("Seen on"), date(report["seen_on"]) if report["seen_on"] else None),
         (_("Place"), report["place"] or None),
         (_("Ward"), text(ward, "name") + (f" ({basis})" if basis else "") if ward else None),
@@ -139,7 +153,8 @@ def history(report):
     """What was done with a report, newest first; the newest can be taken back on its day."""
     out = []
     for a in reversed(report["acts"]):
-        label = _("Taken back") if a["action"] == "undo" else _(LABELS.get(a["action"], a["action"]))
+        done = a["action"]
+        label = _("Taken back") if done == "undo" else _(LABELS.get(done, done))
         out.append({"id": a["id"], "label": label, "who": a["who"], "at": a["at"], "reason": a["reason"],
                     "undone": a["undone"], "can_undo": a["can_undo"]})  # fmt: skip
     return out

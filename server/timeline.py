@@ -136,14 +136,16 @@ def _inspection(e, _samplings, zone):
 def _decision(e, _samplings, zone):
     d = e["data"]
     amount = _("%(amount)s đồng", amount=number(d["amount_vnd"], 0)) if d["amount_vnd"] is not None else None
-    title = f"{_(DECISION_WORDS.get(d['kind'], d['kind']))} {d['number']}"
+    kind = d["kind"]
+    title = f"{_(DECISION_WORDS.get(kind, kind))} {d['number']}"
     return _of(e, zone, title, text=_lines(amount, d["issuer"], e["text"]), id=f"decision-{d['id']}")
 
 
 def _attachment(e, _samplings, zone):
     (f,) = e["files"]
     address = url_for("casework.file", code=e["case"], number=f["id"])
-    word = _(EVIDENCE[f["kind"]])
+    kind = f["kind"]
+    word = _(EVIDENCE[kind])
     word = word[:1].upper() + word[1:]
     notes = (date(f["dated"]) if f["dated"] else _("without a day"), f["note"],
              _("does not count: %(why)s", why=f["voided"]) if f["voided"] else None)  # fmt: skip

@@ -196,7 +196,7 @@ def undo(number):
             return parts(code, status=422, errors=e.errors)
         flash(e.errors[""])
         return redirect(back(code), 303)
-    said = _(replies.DONE["undo"], code=code or "")
+    said = _(replies.TAKEN_BACK, code=code or "")
     if wants_json():
         return parts(code, said=said)
     flash(said)
