@@ -599,6 +599,22 @@ def test_somebody_elses_photo_is_not_reached_by_counting(visitor):
     assert visitor.get("/track/P-0000-0000/photo/1").status_code == 404
 
 
+def test_nothing_of_a_report_is_in_pages_and_downloads_for_everybody(visitor, city, inspector):
+    secret = "zqxsecretwords"
+    code = sent(visitor, words=secret, place=secret, phone="0999888777", consent="yes", files=[("a.jpg", shot("pink"))])
+    city.reports.act(inspector, code, "ask", reply=secret)
+    addresses = {"/", "/hotspots", "/hotspots.csv", "/hotspots.geojson", "/hotspots/HS02", "/report", "/track", "/data",
+                 f"/search?q={code}", f"/api/suggest?q={code}"}  # fmt: skip
+    addresses |= set(re.findall(r'href="(/[^"]+\.(?:csv|geojson|gpkg|json)[^"]*)"', visitor.get("/data").text))
+    assert any(".gpkg" in a for a in addresses)
+    (name,) = city.reports.get(code)["photos"]
+    for address in addresses:
+        with visitor.get(address.replace("&amp;", "&")) as answer:
+            body = answer.data
+        for word in (secret, "0999888777", name) + ((code,) if code not in address else ()):
+            assert word.encode() not in body, (address, word)
+
+
 # --- the worker ---
 
 
@@ -715,8 +731,9 @@ def test_a_citizen_reports_with_photo_and_pin_and_follows_the_code(site, city, i
         city.reports.act(inspector, code, "merge", case="HS02", reply="Cảm ơn.")
         sheet.goto(f"{site}/track/{code}")
         accessible(sheet, "joined", wrong)
-        sheet.goto(f"{site}/track")
-        accessible(sheet, "enter code", wrong)
+        for path in ("/track", "/report/mistake?about=/coverage"):
+            sheet.goto(site + path)
+            accessible(sheet, path, wrong)
         assert not seen.outside and not seen.errors and not seen.failed and not wrong, (seen, wrong)
 
 

@@ -32,7 +32,7 @@ from server.security import public, takes_up_to
 
 bp = Blueprint("report", __name__)
 CONSENT = "2026-1"  # which wording of the consent was agreed to; count on when templates/report.html says it otherwise
-FORM_BYTES, PHOTO_BYTES = 40 * 1024**2, photos.MAX_BYTES + 1024
+FORM_BYTES, PHOTO_BYTES = 30 * 1024**2, photos.MAX_BYTES + 1024
 
 
 def services():
