@@ -37,23 +37,23 @@ def pasts(services):
     )
 
 
+def rows(services):
+    """The rows of the register as they are now; do not write into them."""
+    return services.figures.kept("hotspot rows", lambda: register.hotspots(services, None))
+
+
 def status(services, day):
     """The Status at the end of a day."""
-    today = services.today()
-    return services.figures.kept("status", lambda *_: _status(services, day, today), day, today)
-
-
-def _status(services, day, today):
-    every, rows, left = pasts(services), [], {"not_yet": 0, "undated": 0}
-    order = [c.value for c in ALL["hotspots"].by_name["stage"].allowed]
-    for r in register.hotspots(services, day):
+    every, today, made, left = pasts(services), services.today(), [], {"not_yet": 0, "undated": 0}
+    order = {c.value: i for i, c in enumerate(ALL["hotspots"].by_name["stage"].allowed)}
+    for r in rows(services):
         past = every[r["code"]]
         found = history.standing(past, day, today=today)
         if found.stage is None:
             left[found.why] += 1
             continue
         due, days = history.due(past, day, today=today)
-        rows.append(
+        made.append(
             r | {
                 "stage": found.stage, "why": found.why, "stage_since": found.since, "shown_then": found.shown_then,
                 "known_since": past.since, "exact": past.exact, "age_days": history.age_days(past, day),
@@ -61,8 +61,8 @@ def _status(services, day, today):
                 "relapsed": max(found.relapses, int(r["relapses"] or 0) if day >= today else 0),
             }
         )  # fmt: skip
-    rows.sort(key=lambda r: (order.index(r["stage"]), r["code"]))
-    return Status(tuple(rows), **left)
+    made.sort(key=lambda r: (order[r["stage"]], r["code"]))
+    return Status(tuple(made), **left)
 
 
 def fixed(row, q, wards_named=()):
@@ -100,12 +100,8 @@ def wards_named(store, typed):
 
 
 def wards(rows):
-    """The wards of these rows, each once, in the order of their names: dicts code, name_vi, name_en, count."""
-    found = {}
-    for r in rows:
-        if r["unit"]:
-            held = found.setdefault(r["unit"]["code"], {**r["unit"], "count": 0})
-            held["count"] += 1
+    """The wards of these rows, each once, in the order of their names: dicts code, name_vi, name_en."""
+    found = {r["unit"]["code"]: r["unit"] for r in rows if r["unit"]}
     return sorted(found.values(), key=lambda w: fold(w["name_vi"]))
 
 

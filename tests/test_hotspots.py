@@ -516,6 +516,38 @@ def test_hostile_text_in_events_runs_no_script(starter_store, tmp_path):
     services.close()
 
 
+def test_a_day_that_is_no_stop_is_told_and_the_links_lead_to_stops(site):
+    with browser.page() as (sheet, seen):
+        visit(sheet, site + "/hotspots?lang=en&as_of=2026-07-15")
+        assert sheet.locator("#slider-day").inner_text() == "15 Jul 2026"
+        assert sheet.get_by_label("Day of the register").get_attribute("aria-valuetext") == "15 Jul 2026"
+        sheet.get_by_role("link", name="Quarter before").click()
+        sheet.wait_for_function("() => document.querySelector('#slider-said').textContent.includes('30 Jun 2026')")
+        assert "as_of=2026-06-30" in sheet.url and not seen.errors
+
+
+def test_a_register_of_thousands_has_its_map_and_its_table(starter_store, tmp_path):
+    """More than a page embeds: the browser fetches the points; table, files and counts stay the same."""
+    folder = shutil.copytree(starter_store, tmp_path / "data")
+    services = open_city(folder, today=DAY)
+    spots = services.store.snapshot("hotspots")
+    placed = spots[spots.geometry.notna()].iloc[[0]]
+    many = pd.concat([spots, *(placed.assign(code=f"X{i:04}") for i in range(1100))], ignore_index=True)
+    registerdata.write(services, many, services.store.snapshot("hotspot_events"))
+    client = create_app(Settings(data_dir=folder), services).test_client()
+    text = page(client, "/hotspots")
+    assert len(rows_of(text)) == 1129 == len(read_csv(client.get("/hotspots.csv").data))
+    data = json.loads(re.search(r'id="map-data">(.*?)</script>', text, re.S).group(1))
+    points = json.loads(client.get(data["layers"]["hotspots"]["url"]).data)["features"]
+    assert (
+        len(points) == 1129
+        and points[0]["properties"]["name"]
+        and points[0]["properties"]["url"].startswith("/hotspots/")
+    )
+    assert len(page(client, "/hotspots?q=X000")) > 0 and len(features(page(client, "/hotspots?q=X000"))) == 10
+    services.close()
+
+
 # --- small parts ---
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, current_app, render_template, request, send_
 
 from layers import export
 from layers.catalogue import STAGE
-from server import atlas, bars, feeds, history, maps, query, records, register, status
+from server import atlas, bars, feeds, history, maps, query, records, status
 from server.answers import data_response
 from server.errors import Refused
 from server.files import FileError
@@ -65,7 +65,7 @@ def _page(row, q):
 @public
 def overview():
     q, found, rows = asked()
-    layer = maps.hotspot_layer(atlas.hotspot_marks(rows), _("Hotspots"))
+    marks = atlas.hotspot_marks(rows)
     counts = status.stage_counts(rows)
     without_stage = status.stage_counts(status.chosen(found.rows, q | {"stage": ""}, _named(q)))
     return render_template(
@@ -80,16 +80,16 @@ def overview():
         media=MEDIA,
         classes=CLASSES,
         ages=AGES,
-        wards=status.wards(status.status(services(), services().today()).rows),
+        wards=status.wards(status.rows(services())),
         all_stages=STAGES,
         map=maps.map_page(
-            [atlas.ground(services().store), layer],
+            [atlas.ground(services().store), _layer(marks)],
             bounds=atlas.CITY_BOUNDS,
             settings=current_app.config["CANGXANH"],
             label=_("Map of the hotspots"),
         ),
         key=[{"family": "stage", "code": s, "count": n} for s, n in counts],
-        unplaced=len(rows) - layer.count(),
+        unplaced=len(rows) - len(marks),
         overdue=sum(r["due"] == "overdue" for r in rows),
         in_groups={
             name: sum(n for s, n in counts if s in stages)
@@ -111,6 +111,15 @@ def overview():
     )
 
 
+def _layer(marks):
+    """The signs of the hotspots; where they are very many, points that the browser fetches with their file."""
+    if len(marks) <= maps.MAX_EMBEDDED:
+        return maps.hotspot_layer(marks, _("Hotspots"))
+    lines = ((_("Stage"), "stage_word"), (_("Reported in"), "report_year"))
+    url = url_for("hotspots.features", **query.keep(**{"for": "map"}))
+    return maps.GeoJsonLayer("hotspots", _("Hotspots"), url=url, lines=lines)
+
+
 def _named(q):
     return status.wards_named(services().store, q["q"])
 
@@ -127,7 +136,7 @@ def _past_of_list(q):
     """The stops of the slider, the quarters, and what changed between two days, of what does not change with time."""
     today, every = services().today(), status.pasts(services())
     named = _named(q)
-    fixed = {r["code"]: r for r in register.hotspots(services(), today) if status.fixed(r, q, named)}
+    fixed = {r["code"]: r for r in status.rows(services()) if status.fixed(r, q, named)}
     pasts = {code: past for code, past in every.items() if code in fixed}
     first = min((p.since for p in every.values() if p.since), default=today)
     stops = history.stops(max(first, query.FIRST_DAY), today)
@@ -190,12 +199,20 @@ def sheet():
 @bp.get("/hotspots.geojson")
 @public
 def features():
+    """With `for=map` each feature also carries what a popup of our own map says."""
+    on_map = query.choice("for", ("", "map"), "") == "map"
+
+    def told(r):
+        return {"name": text(r, "name"), "url": r["url"], "stage_word": word("stage", r["stage"])} if on_map else {}
+
     return _file(
         lambda q, rows: export.geojson_bytes(
-            [(r["geometry"], status.cells(r, q["as_of"])) for r in rows], name="hotspots", as_of=q["as_of"].isoformat()
+            [(r["geometry"], status.cells(r, q["as_of"]) | told(r)) for r in rows],
+            name="hotspots",
+            as_of=q["as_of"].isoformat(),
         ),
         "application/geo+json",
-        "geojson",
+        "map.geojson" if on_map else "geojson",
     )
 
 
@@ -260,7 +277,7 @@ def _row(code, day):
     """The row of a hotspot as register.hotspots() gives it, with its stage on that day where it was in the register."""
     found = next((r for r in status.status(services(), day).rows if r["code"] == code), None)
     if found is None:
-        found = next((r for r in register.hotspots(services(), day) if r["code"] == code), None)
+        found = next((r for r in status.rows(services()) if r["code"] == code), None)
         if found is None:
             abort(404)
         return found | {"why": "not_yet" if status.pasts(services())[code].changes else "undated_then"}

@@ -51,6 +51,7 @@
       try {
         const page = await load(url);
         if (mine !== wanted) return; // a later wish is on its way
+        if (cx.layers?.hotspots && cx.layers.hotspots.spec.kind !== "signs") return void location.assign(url);
         place(page);
         history.replaceState(null, "", url);
         said.textContent = document.querySelector(".time-head").textContent.replace(/\s+/g, " ").trim();
@@ -70,7 +71,8 @@
       const link = event.target.closest("a[data-step]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
-      slider.value = String(Number(slider.value) + Number(link.dataset.step));
+      const day = new URL(link.href).searchParams.get("as_of");
+      slider.value = String(day ? stops.findIndex((stop) => stop.day === day) : today);
       name(Number(slider.value));
       show(Number(slider.value)).then(() => {
         const again = document.querySelector(`.time a[data-step="${link.dataset.step}"]`);
@@ -100,7 +102,8 @@
     document.querySelector(".languages").replaceChildren(...document.importNode(page.querySelector(".languages"), true).childNodes);
     const entry = cx.layers?.hotspots;
     if (!entry) return;
-    const features = JSON.parse(page.getElementById("map-data").textContent).layers.hotspots.features;
+    const { features } = JSON.parse(page.getElementById("map-data").textContent).layers.hotspots;
+    if (!features) return;
     cx.map.closePopup();
     const count = cx.signs(cx.map, entry, { features });
     cx.map.getContainer().setAttribute("data-drawn-hotspots", String(count));
