@@ -62,7 +62,14 @@ def problem_words(problems):
 
 
 def kind_word(kind):
-    return _(drafts.KINDS[kind][0])
+    word, _media, _note = drafts.KINDS[kind]
+    return _(word)
+
+
+def _word(table, key):
+    """The word of a code in the reader's language; "" for no code."""
+    word = table.get(key)
+    return _(word) if word else ""
 
 
 def near(reports, lon, lat, kind):
@@ -105,8 +112,8 @@ def followed(reports, code):
         "state_word": state, "meaning": meaning, "kind_word": kind_word(row["kind"]),
         "ward_name": ward_name(reports, row["ward"]), "timeline": _timeline(row, commune),
         "stages": _stages(row["hotspot"]), "own": [p for p in row["photos"] if p["message"] is None],
-        "smell_word": _(drafts.SMELLS[row["smell"]]) if row["smell"] else "",
-        "colour_word": _(drafts.COLOURS[row["colour"]]) if row["colour"] else "",
+        "smell_word": _word(drafts.SMELLS, row["smell"]),
+        "colour_word": _word(drafts.COLOURS, row["colour"]),
         "question": next((m for m in reversed(row["messages"]) if m["kind"] == "ask" and not m["taken_back"]), None)
         if row["can_say"] == "answer" else None,
     }  # fmt: skip
@@ -120,13 +127,13 @@ def _timeline(row, commune):
         numbers.setdefault(p["message"], []).append(p["number"])
     out = []
     for m in row["messages"]:
-        title = _(_STEPS[m["kind"]])
+        title = _word(_STEPS, m["kind"])
         if m["kind"] == "pass" and commune:
             title = _("Passed on to %(commune)s", commune=commune)
         out.append(_entry(m["at"], title, m, numbers.get(m["id"], [])))
     for step in row["steps"]:
         if step["id"] not in said:
-            out.append(_entry(step["at"], _(_STEPS[step["action"]])))
+            out.append(_entry(step["at"], _word(_STEPS, step["action"])))
     received = _entry(row["at"], _("You reported it")) | {"photos": numbers.get(None, [])}
     return [*sorted(out, key=lambda e: e["at"], reverse=True), received]
 
