@@ -105,7 +105,7 @@
     const names = Object.keys(found);
     box.hidden = !names.length;
     if (!names.length) return;
-    box.querySelector("h2").textContent = names.length === 1 ? t("One thing is missing") : t("{n} things are missing", { n: names.length });
+    box.querySelector("h2").textContent = names.length === 1 ? t("One answer is missing") : t("{n} answers are missing", { n: names.length });
     box.querySelector("ul").replaceChildren(...names.map((name) => el("li", {}, el("a", { href: `#${FIRST[name] || name}` }, found[name]))));
     box.focus();
     box.scrollIntoView({ block: "start" });
