@@ -18,7 +18,7 @@ import pandas as pd
 
 OPEN = ("received", "checking", "confirmed", "contained", "plan_approved", "in_remediation", "verifying", "suspended")
 CLOSED = ("watched", "done")
-_MENDING = ("undo", "correction", "not_told")
+_MENDING = ("undo", "correction", "reopen", "not_told")  # neither closed nor relapsed: something was wrong before
 _DATED = re.compile(r"\s*(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?(?:\s*\(|\s*$)")
 
 

@@ -195,12 +195,16 @@ def timeline(services, code, day):
             continue
         out.append(
             e | {
-                "day": happened, "published_on": told, "later": told > day, "number": int(e["number"]),
+                "day": happened, "published_on": told, "before_on": _date(e["before_on"]), "after_on": _date(e["after_on"]), "later": told > day, "number": int(e["number"]),
                 "what": layer.words("action", e["action"], language()),
                 **{k: (e[k] or "").split(";") if e[k] else [] for k in ("photos", "photos_before", "photos_after")},
             }
         )  # fmt: skip
     return out
+
+
+def _date(value):
+    return value and value.date()
 
 
 def photos(services, code):

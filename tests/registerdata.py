@@ -67,6 +67,7 @@ def fill(services):
          "published_on": date.fromisoformat(told), "text_vi": f"Bước {n} của {h}.", "text_en": f"Step {n} of {h}.", **OFFICE,
          "decision_no": "77/QĐ-UBND" if action == "approve_plan" else None, "overridden": "yes" if (h, n) == ("HS03", 2) else "no",
          "photos_before": kept["before"] if action == "close" and h == "HS01" else None,
+         "before_on": date(2025, 3, 1) if (h, n) == ("HS01", 6) else None, "after_on": date(2026, 3, 15) if (h, n) == ("HS01", 6) else None,
          "photos_after": kept["after"] if action == "close" and h == "HS01" else None,
          "source": "register", "confidence": "high"}
         for h, n, day, action, before, stage, told in STEPS

@@ -156,7 +156,7 @@ def test_a_step_published_later_is_told():
     assert (seen.stage, seen.shown_then) == ("contained", "contained")
 
 
-def test_a_step_taken_back_is_neither_closed_nor_relapsed():
+def test_a_closing_that_was_wrong_is_no_relapse():
     past = history.pasts(
         spots(("A", "verifying", "2026-01-01", None, None)),
         happened(
@@ -165,10 +165,12 @@ def test_a_step_taken_back_is_neither_closed_nor_relapsed():
             ("A", 3, "2026-02-02", "undo", "watched", "verifying"),
             ("A", 4, "2026-02-03", "reject", "verifying", "rejected"),
             ("A", 5, "2026-02-04", "reconsider", "rejected", "verifying"),
+            ("A", 6, "2026-02-05", "close", "verifying", "watched"),
+            ("A", 7, "2026-02-06", "reopen", "watched", "verifying"),
         ),
     )
     (q,) = history.quarters(past, day("2026-01-01"), day("2026-03-31"))
-    assert (q.opened, q.closed, q.relapsed, q.other, q.open) == (1, 1, 0, 1, 1)
+    assert (q.opened, q.closed, q.relapsed, q.other, q.open) == (1, 2, 0, 2, 1)
     assert history.standing(past["A"], TODAY).relapses == 0
 
 

@@ -333,6 +333,7 @@ def test_photos_of_the_public_timeline_are_served_and_no_others(client, city):
         and f"/hotspots/HS01/photos/{after}" in text
         and "data-compare" in text
     )
+    assert "Before · 1 Mar 2025</figcaption>" in text and "After · 15 Mar 2026</figcaption>" in text
     for size in ("", "?size=small"):
         with client.get(f"/hotspots/HS01/photos/{before}{size}") as answer:
             assert answer.status_code == 200 and answer.mimetype == "image/jpeg" and answer.data[:2] == b"\xff\xd8"

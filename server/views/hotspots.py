@@ -351,10 +351,11 @@ def _entered(events, stage):
 
 
 def _pair(events):
-    """The newest photos from before and after, as two checksums with the day of their step, or None."""
+    """The newest photos from before and after: their checksums, their days and the day of their step; or None."""
     for e in events:
         if e["photos_before"] and e["photos_after"]:
-            return {"before": e["photos_before"][0], "after": e["photos_after"][-1], "day": e["day"]}
+            days = {"before_on": e["before_on"], "after_on": e["after_on"], "day": e["day"]}
+            return {"before": e["photos_before"][0], "after": e["photos_after"][-1], **days}
     return None
 
 
