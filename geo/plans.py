@@ -24,7 +24,7 @@ class Effort:
     rounds: int = 400
     trials: int = 1_000
     kicks: int = 4
-    kernel_pairs: int = 20_000
+    kernel_pairs: int = 16_000
     outright_pairs: int = 6_000
     unlimited_pairs: int = 100_000
     nodes: int | None = 2_000

@@ -156,7 +156,7 @@ def _kernel(case, search, relaxed, effort, stop):
     pairs = np.cumsum(np.diff(case.reach.start)[case.option_site[order]])
     for most in (effort.kernel_pairs // 2, effort.kernel_pairs):
         options = np.union1d(order[pairs <= most], np.array(search.options, dtype=int))
-        limits = {"gap": effort.gap / 10, "nodes": 200, "seconds": effort.seconds, "stop": stop}
+        limits = {"gap": effort.gap / 2, "nodes": 20, "seconds": effort.seconds, "stop": stop}
         choice = cover_outright(case, options, start=search.options, **limits)
         if choice.answer.x is not None:
             search.weigh(choice.options)
