@@ -227,7 +227,7 @@ def adders(
             field("note", _("Note"), most=400),
         ], files=True),
         _adder(code, "sampling", _("Sampling"), [
-            field("taken_on", _("Taken on"), "date", required=True),
+            field("taken_on", _("Sampled on"), "date", required=True),
             field("medium", _("What was sampled"), "choice", required=True, options=list(media), attributes={"data-medium": "1"}),
             *[field(name, _(CHOICE_LABELS[name]), "choice", options=[(c, w) for c, w, _media in choices[name]], blank=_("not said"),
                     attributes={"data-choice": name}, media={c: m for c, _w, m in choices[name]}) for name in CHOICE_LABELS],

@@ -22,7 +22,7 @@ READY = {
 }  # fmt: skip
 KEYS = ("merge", "new", "pass", "not_ours", "ask")  # keys 1 to 5
 OTHERS = ("accept", "answer", "spam")
-LABELS = {"merge": N_("Join"), "new": N_("New hotspot"), "pass": N_("Pass on"), "not_ours": N_("Not ours"), "ask": N_("Ask"),
+LABELS = {"merge": N_("Join"), "new": N_("New hotspot"), "pass": N_("Pass on"), "not_ours": N_("Not for us"), "ask": N_("Ask"),
           "accept": N_("Start checking"), "answer": N_("Answer"), "spam": N_("Not a report")}  # fmt: skip
 TITLES = {"merge": N_("Join to a hotspot"), "new": N_("Open a new hotspot"), "pass": N_("Pass on to the commune"),
           "not_ours": N_("Not ours: who is responsible"), "ask": N_("Ask the sender"), "accept": N_("Start checking"),

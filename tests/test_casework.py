@@ -6,6 +6,7 @@ import re
 import zipfile
 from datetime import date
 
+import browser
 import people
 import pytest
 import shapely
@@ -728,3 +729,68 @@ def test_priority_is_explained_line_by_line(office):
         "Relapses",
     ):
         assert label in page
+
+
+# --- in a browser ---
+
+
+def sign_in(sheet, office, base, role):
+    held = getattr(office, role).get_cookie("cx_session")
+    sheet.context.add_cookies([{"name": "cx_session", "value": held.value, "url": base}])
+
+
+def test_the_board_and_the_case_by_keyboard_and_by_hand(office):
+    """Arrow keys walk over the cards; a dragged card opens the form of its step; an area is drawn; a step is taken."""
+    code = office.checking()
+    office.proof(code, "visit_record")
+    with browser.serving(office.app) as base, browser.page() as (sheet, seen):
+        sign_in(sheet, office, base, "inspector")
+        sheet.goto(f"{base}/cases?view=board&lang=en&sort=new&medium=water", wait_until="networkidle")
+        sheet.locator("[data-board]").focus()
+        sheet.keyboard.press("ArrowRight")
+        focused = "() => document.activeElement.closest('.board-card')?.dataset.code"
+        column = "() => document.activeElement.closest('.board-column').dataset.stage"
+        first = sheet.evaluate(focused)
+        assert first
+        sheet.keyboard.press("ArrowDown")
+        assert sheet.evaluate(focused) != first
+        before = sheet.evaluate(column)
+        sheet.keyboard.press("ArrowRight")
+        assert sheet.evaluate(column) != before
+        card = sheet.locator(f'.board-card[data-code="{code}"]')
+        card.drag_to(sheet.locator('.board-column[data-stage="confirmed"]'))
+        sheet.wait_for_url(f"**/cases/{code}?step=confirm#act-confirm")
+        assert office.book.get(code).stage == "checking", "dragging alone changes nothing"
+        sheet.locator("#confirm-severity_class").select_option("2")
+        sheet.locator("#confirm-class_reason").fill("amoni vượt 2 lần")
+        sheet.locator("#act-confirm button.button").click()
+        sheet.locator(".said").wait_for()
+        assert office.book.get(code).stage == "confirmed"
+        sheet.goto(f"{base}/cases/{code}/edit?lang=en", wait_until="networkidle")
+        sheet.wait_for_function("() => window.cangxanh.drawing")
+        sheet.locator("[data-draw-do=area]").click()
+        box = sheet.locator(".draw-map").bounding_box()
+        for x, y in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.4)):
+            sheet.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        sheet.wait_for_function("() => document.querySelector('[name=geometry]').value.includes('Polygon')")
+        sheet.locator("form button.button").last.click()
+        sheet.wait_for_url(f"**/cases/{code}")
+        assert office.book.get(code).geometry.geom_type == "Polygon"
+        assert not seen.outside and not seen.errors and not seen.failed
+
+
+def test_a_case_is_opened_without_scripts(office):
+    with browser.serving(office.app) as base, browser.page(scripts=False) as (sheet, seen):
+        sign_in(sheet, office, base, "inspector")
+        sheet.goto(f"{base}/cases/new?lang=en")
+        sheet.locator("#name_vi").fill("Không script")
+        sheet.locator("[name=media][value=water]").check()
+        sheet.locator("#source").fill("Kiểm tra")
+        sheet.locator("#lat").fill("20,85")
+        sheet.locator("#lon").fill("106,68")
+        sheet.locator("form button.button", has_text="Open the case").click()
+        assert "Không script" in sheet.locator("h1").inner_text()
+        sheet.locator("a", has_text="Note").first.click()
+        sheet.locator("#note-text").fill("Ghi chú không script")
+        sheet.locator("#add-note button.button").click()
+        assert "Ghi chú không script" in sheet.locator("#thread").inner_text() and not seen.failed
