@@ -136,7 +136,7 @@ def _lines(shapes):
     parts, row = shapely.get_parts(shapes, return_index=True)
     xy, part = shapely.get_coordinates(parts, return_index=True)
     xy = np.rint(xy).astype(np.int64)
-    keep = _firsts(part) | np.append(True, (np.diff(xy, axis=0) != 0).any(axis=1))
+    keep = _firsts(part) | _moves(xy)
     xy, part = xy[keep], part[keep]
     n = np.bincount(part, minlength=len(parts))
     good = n >= 2
@@ -150,8 +150,8 @@ def _polygons(shapes):
     rings, part = shapely.get_rings(parts, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     xy = xy.astype(np.int64)
-    keep = np.append(ring[1:] == ring[:-1], False)  # without the closing corner
-    keep &= _firsts(ring) | np.append(True, (np.diff(xy, axis=0) != 0).any(axis=1))
+    keep = np.append(ring[1:] == ring[:-1], False)[: len(ring)]  # without the closing corner
+    keep &= _firsts(ring) | _moves(xy)
     xy, ring = xy[keep], ring[keep]
     n = np.bincount(ring, minlength=len(rings))
     start = np.cumsum(n) - n
@@ -173,7 +173,8 @@ def _on_grid(shapes):
     rounded = shapely.transform(shapes, np.rint)
     bad = ~shapely.is_valid(rounded)
     if bad.any():
-        rounded[bad] = shapely.set_precision(shapes[bad], 1.0)
+        with np.errstate(all="ignore"):  # GEOS divides by the length of sides that vanish
+            rounded[bad] = shapely.set_precision(shapes[bad], 1.0)
         odd = shapely.get_type_id(rounded) == 7
         rounded[odd] = [_highest(g, 2) for g in rounded[odd]]
     return rounded
@@ -202,6 +203,11 @@ def _steps(xy, restart):
     before = np.vstack([np.zeros((1, 2), dtype=np.int64), xy[:-1]])
     before[restart] = 0
     return xy - before
+
+
+def _moves(xy):
+    """Which corners lie elsewhere than the one before."""
+    return np.append(True, (np.diff(xy, axis=0) != 0).any(axis=1))[: len(xy)]
 
 
 def _zigzag(values):
