@@ -31,9 +31,13 @@ SHORT = 110  # letters of a text that is quoted
 
 @dataclass(frozen=True)
 class News:
-    """One public step of one hotspot. km: distance from the nearest place of the reader."""
+    """One public step of one hotspot. km: distance from the nearest place of the reader.
+
+    public: whether the hotspot still has a page; one that was withdrawn has not.
+    """
 
     code: str
+    number: int
     name_vi: str
     name_en: str
     km: float
@@ -47,6 +51,7 @@ class News:
     deadline_for_vi: str | None = None
     deadline_for_en: str | None = None
     watch_until: date | None = None
+    public: bool = True
 
 
 def say(language, message, **values):
@@ -78,37 +83,46 @@ def what_happened(language, action):
     return ALL["hotspot_events"].words("action", action, language)
 
 
-def lines_of(news, language, address):
-    """The two lines and the link of one step: what and where; until when and who says so."""
-    first = f"{_flat(_either(news, 'name', language), 70)} ({km_words(language, news.km)}): {what_happened(language, news.action)}, {day_words(language, news.day)}."
+def lines_of(steps, language, address):
+    """(lines, link) of the steps of one hotspot, oldest first: what and where; until when and who says so."""
+    last = steps[-1]
+    done = list(dict.fromkeys(what_happened(language, n.action) for n in steps))[-4:]
+    km = km_words(language, last.km)
+    first = f"{_flat(_either(last, 'name', language), 70)} ({km}): {', '.join(done)}, {day_words(language, last.day)}."
     second = []
-    told = _flat(_either(news, "text", language))
+    told = _flat(_either(last, "text", language))
     if told:
         second.append(told.rstrip("."))
-    if news.deadline:
-        wanted = _flat(_either(news, "deadline_for", language), 60)
-        due = say(language, N_("Deadline %(date)s"), date=day_words(language, news.deadline))
+    if last.deadline:
+        wanted = _flat(_either(last, "deadline_for", language), 60)
+        due = say(language, N_("Deadline %(date)s"), date=day_words(language, last.deadline))
         second.append(f"{due}: {wanted}" if wanted else due)
-    elif news.watch_until:
-        second.append(say(language, N_("Watched until %(date)s"), date=day_words(language, news.watch_until)))
-    office = _flat(_either(news, "office", language), 80)
+    elif last.watch_until:
+        second.append(say(language, N_("Watched until %(date)s"), date=day_words(language, last.watch_until)))
+    office = _flat(_either(last, "office", language), 80)
     if office:
         second.append(say(language, N_("Says: %(office)s"), office=office))
-    return [first, ". ".join(second) + "."] if second else [first], f"{address}/hotspots/{news.code}"
+    link = f"{address}/hotspots/{last.code}" if last.public else f"{address}/hotspots"
+    return [first, ". ".join(second) + "."] if second else [first], link
 
 
 def digest(news, language, address, token):
-    """(subject, text) of the mail of one day."""
-    if len(news) == 1:
-        subject = f"{_flat(_either(news[0], 'name', language), 70)}: {what_happened(language, news[0].action)}"
+    """(subject, text) of the mail of one day: a block for each hotspot, the one with the newest step first."""
+    spots = {}
+    for one in sorted(news, key=lambda n: (n.day, n.number)):
+        spots.setdefault(one.code, []).append(one)
+    blocks = sorted(spots.values(), key=lambda steps: (-steps[-1].day.toordinal(), steps[-1].km))
+    last = blocks[0][-1]
+    if len(blocks) == 1:
+        subject = f"{_flat(_either(last, 'name', language), 70)}: {what_happened(language, last.action)}"
     else:
-        subject = say(language, N_("Hotspots near you: %(count)s steps"), count=len(news))
+        subject = say(language, N_("News of %(count)s hotspots near you"), count=len(blocks))
     out = []
-    for one in news[:MOST]:
-        lines, link = lines_of(one, language, address)
+    for steps in blocks[:MOST]:
+        lines, link = lines_of(steps, language, address)
         out += [*lines, link, ""]
-    if len(news) > MOST:
-        out += [say(language, N_("And %(count)s more:"), count=len(news) - MOST), f"{address}/hotspots", ""]
+    if len(blocks) > MOST:
+        out += [say(language, N_("And %(count)s more:"), count=len(blocks) - MOST), f"{address}/hotspots", ""]
     out += ["-- ", say(language, N_("You get this because you asked for news of a place. Change or stop:")),
             f"{address}/subscribe/mine/{token}"]  # fmt: skip
     return subject, "\n".join(out) + "\n"

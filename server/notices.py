@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import math
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pyproj
@@ -173,7 +173,8 @@ class Notices:
         """Note what became public since the last time, for every reader whom it concerns; how many steps were new.
 
         hotspots, events: the public frames. To be called after what they hold was committed; again and
-        again, also by several processes. A reader is told of what was published since the day they confirmed.
+        again, also by several processes. A reader is told of what was published since the day they confirmed;
+        that a hotspot was withdrawn is told to those who were told of it.
         """
         on = {
             (h, int(n)): day.date()
@@ -186,7 +187,10 @@ class Notices:
             if not new:
                 return 0
             con.execute(told.insert(), [{"hotspot": h, "number": n, "collected_at": self._text()} for h, n in new])
-            near = {code: self._nearest(con, shapes.get(code)) for code in {h for h, _ in new}}
+            near = {
+                code: self._nearest(con, shapes[code]) if code in shapes else _told_before(con, code)
+                for code in {h for h, _ in new}
+            }
             made = [
                 {"reader": reader, "hotspot": h, "number": n, "km": km}
                 for h, n in new
@@ -229,11 +233,10 @@ class Notices:
                 waiting.setdefault(row.reader, []).append(row)
             for number, mine in waiting.items():
                 reader = con.execute(sa.select(readers).where(readers.c.id == number)).one()
-                good = [m for m in mine if (m.hotspot, m.number) in public and m.hotspot in spots]
+                good = [m for m in mine if (m.hotspot, m.number) in public]
                 letter = 0
                 if good:
-                    news = [_news(public[m.hotspot, m.number], spots[m.hotspot], m.km) for m in good]
-                    news.sort(key=lambda n: (n.day, n.code), reverse=True)
+                    news = [_news(public[m.hotspot, m.number], spots.get(m.hotspot), m.km) for m in good]
                     said = bulletins.digest(news, reader.language, self.settings.address, reader.token)
                     letter = self.bag.add(con, reader, "digest", reader.language, *said)
                     count += 1
@@ -285,18 +288,28 @@ def metres(shape, lon, lat):
     return _GEOD.inv(lon, lat, at[0] / squeeze, at[1])[2]
 
 
+def _told_before(con, code):
+    """As _nearest, of a hotspot that has left the map: the readers whom an earlier letter told of it."""
+    rows = con.execute(sa.select(items.c.reader, items.c.km).where(items.c.hotspot == code, items.c.letter > 0))
+    return {r.reader: (r.km, date.min) for r in rows}
+
+
 def _news(event, spot, km):
+    """spot: the row of the hotspot, or None where it was withdrawn."""
+
     def day(value):
         return None if value is None or pd.isna(value) else value.date()
 
     def text(row, name):
         return None if pd.isna(row[name]) else row[name]
 
+    told = {k: text(event, k) for k in ("text_vi", "text_en", "office_vi", "office_en", "action")}
+    told |= {"code": event["hotspot"], "number": int(event["number"]), "day": day(event["day"]), "km": km}
+    if spot is None:
+        return bulletins.News(name_vi=told["code"], name_en=told["code"], public=False, **told)
     open_now = spot["stage"] not in ("watched", "done", "rejected")
     return bulletins.News(
-        code=spot["code"], name_vi=spot["name_vi"], name_en=text(spot, "name_en"), km=km, day=day(event["day"]), action=event["action"],
-        **{k: text(event, k) for k in ("text_vi", "text_en", "office_vi", "office_en")},
-        deadline=day(spot["deadline"]) if open_now else None,
+        name_vi=spot["name_vi"], name_en=text(spot, "name_en"), deadline=day(spot["deadline"]) if open_now else None,
         deadline_for_vi=text(spot, "deadline_for_vi"), deadline_for_en=text(spot, "deadline_for_en"),
-        watch_until=day(spot["watch_until"]) if spot["stage"] == "watched" else None,
+        watch_until=day(spot["watch_until"]) if spot["stage"] == "watched" else None, **told,
     )  # fmt: skip

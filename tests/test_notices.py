@@ -211,9 +211,8 @@ def test_at_most_one_letter_a_day_with_everything_since(desk, clock, tmp_path):
     assert desk.write(NEAR, events) == 1
     desk.bag.send()
     last = outbox(tmp_path)[-1]
-    assert (
-        last["Subject"] == "Điểm nóng gần bạn: 2 bước mới" and body(last).count("https://x.example/hotspots/HS01") == 2
-    )
+    assert last["Subject"] == "Kênh HS01: khống chế" and body(last).count("https://x.example/hotspots/HS01") == 1
+    assert "phao chắn 3" in body(last) and "phao chắn 2" not in body(last), "the newest step leads"
 
 
 def test_two_places_of_one_reader_give_one_letter_with_the_nearer_distance(desk, tmp_path):
@@ -236,10 +235,46 @@ def test_what_was_withdrawn_is_not_told(desk):
     assert desk.write(NEAR, events) == 0, "also not when it comes back under its old number"
 
 
-def test_many_steps_are_counted_not_listed():
-    one = bulletins.News("HS01", "Kênh", None, 1.0, date(2026, 11, 20), "contain", None, None, None, None)
-    _subject, text = bulletins.digest([one] * 11, "en", "https://x.example", "t")
-    assert text.count("/hotspots/HS01") == bulletins.MOST and "And 3 more:" in text
+def test_a_withdrawal_is_told_to_those_who_were_told_before(desk, clock, tmp_path):
+    reader(desk)
+    reader(desk, "far@example.vn", at=(106.9, 20.85))
+    events = steps(("HS01", 1))
+    desk.collect(NEAR, events)
+    desk.write(NEAR, events)
+    desk.bag.send()
+    clock.wait(days=1)
+    gone = steps(("HS01", 2, "2026-11-23")).assign(action="withdraw", text_vi="Nhầm vị trí.")
+    others = spots(("HS08", 106.0, 20.5))
+    assert desk.collect(others, gone) == 1 and desk.write(others, gone) == 1
+    desk.bag.send()
+    last = outbox(tmp_path)[-1]
+    assert last["To"] == "reader@example.vn" and last["Subject"] == "HS01: rút nội dung"
+    assert "Nhầm vị trí" in body(last) and "https://x.example/hotspots\n" in body(last)
+
+
+def news(code="HS01", number=1, day=20, action="contain", **more):
+    return bulletins.News(**{"code": code, "number": number, "name_vi": "Kênh " + code, "name_en": None, "km": 1.0,
+                             "day": date(2026, 11, day), "action": action, "text_vi": None, "text_en": None,
+                             "office_vi": None, "office_en": None} | more)  # fmt: skip
+
+
+def test_steps_of_one_hotspot_share_their_lines():
+    subject, text = bulletins.digest(
+        [news(number=2, action="confirm"), news(number=1, action="registered", day=18), news("HS02", day=21)],
+        "en",
+        "https://x.example",
+        "t",
+    )
+    assert subject == "News of 2 hotspots near you"
+    assert text.startswith(
+        "Kênh HS02 (1 km): contained, 21 Nov 2026.\nhttps://x.example/hotspots/HS02\n\n"
+        "Kênh HS01 (1 km): entered in the register, confirmed, 20 Nov 2026.\nhttps://x.example/hotspots/HS01\n\n"
+    )
+
+
+def test_many_hotspots_are_counted_not_listed():
+    _subject, text = bulletins.digest([news(f"HS{n:02}") for n in range(11)], "en", "https://x.example", "t")
+    assert text.count("/hotspots/HS") == bulletins.MOST and "And 3 more:" in text
 
 
 # --- stopping ---
@@ -343,7 +378,7 @@ def test_a_place_that_is_none_is_refused(desk, more):
 
 @given(st.text(), st.text(), st.text())
 def test_hostile_text_makes_no_header_and_no_further_line(name, told, office):
-    one = bulletins.News("HS01", name or "x", None, 1.0, date(2026, 11, 20), "contain", told, None, office, None)
+    one = news(name_vi=name or "x", text_vi=told, office_vi=office)
     subject, text = bulletins.digest([one], "vi", "https://x.example", "t")
     made = bulletins.message(sender="Cảng Xanh <a@b.vn>", to="r@b.vn", subject=subject, text=text, message_id="<1@b.vn>",
                              at=NOON, language="vi", stop="https://x.example/s")  # fmt: skip

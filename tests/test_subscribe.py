@@ -90,7 +90,7 @@ def test_the_whole_way(client, city):
     city.notices.collect(near, events.assign(published_on=events["published_on"].max().replace(year=2027)))
     city.notices.write(near, events)
     mail = mails(city)[-1]
-    assert "/hotspots/HS02" in mail.get_content() and mail["Subject"].startswith("Hotspots near you")
+    assert "/hotspots/HS02" in mail.get_content() and mail["Subject"].startswith("News of 5 hotspots")
 
     one_click = urlsplit(mail["List-Unsubscribe"].strip("<>")).path
     stranger = client.application.test_client()
