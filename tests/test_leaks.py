@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import shutil
+import uuid
 import zipfile
 from collections import deque
 from datetime import date
@@ -15,6 +16,7 @@ import pytest
 import shapely
 
 from server.app import create_app
+from server.drafts import Draft
 from server.services import open_city
 from server.settings import Settings
 
@@ -71,6 +73,10 @@ def codes(city):
         )
         city.book.step(inspector, code, city.book.get(code).revision, "suspend", {"cause": SECRET})
         out.append(code)
+    draft = Draft(key=str(uuid.uuid4()), kind="water", words=SECRET, place=SECRET, lon=106.68, lat=20.85)
+    report = city.reports.take_in(draft).code
+    city.accounts.keep_contact(report, name=SECRET, phone="0912345678", email=f"{SECRET}@example.vn", consent="1")
+    city.reports.act(inspector, report, "merge", case=out[0], reply=SECRET)
     (waiting,) = [p for p in city.gate.waiting() if p["case"] == out[0]]
     city.gate.approve(head, waiting["id"])
     return tuple(out)
