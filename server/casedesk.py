@@ -288,6 +288,26 @@ def _case_there(services, code):
     return True
 
 
+def use_photo(services, user, code, report, number, kind):
+    """Take a photo of a linked citizen report as evidence of a case, on the day it was taken or seen. FormError, KeyError."""
+    if kind not in caseforms.PHOTO_KINDS:
+        raise FormError({"": _("Choose what the photo shows.")})
+    if report not in services.book.related(code)["reports"]:
+        raise KeyError(report)
+    held = services.reports.get(report)
+    sha = held["photos"][number - 1] if 1 <= number <= len(held["photos"]) else None
+    if sha is None:
+        raise KeyError(number)
+    if any(e["sha"] == sha and e["kind"] == kind and not e["voided"] for e in services.book.attachments(code)):
+        raise FormError({"": _("This photo is in the case already.")})
+    try:
+        services.book.attach(user, code, kind, sha, name=f"{report}-{number}.jpg", media_type="image/jpeg",
+                             dated=_not_ahead(held["seen_on"] or held["at"].date(), services.today()),
+                             note="Ảnh của người dân")  # fmt: skip
+    except TOLD as e:
+        raise told(e) from e
+
+
 _ADD = {"photo": _photo, "document": _document, "sampling": _sampling, "inspection": _inspection, "decision": _decision,
         "note": _note, "link": _link}  # fmt: skip
 KINDS = tuple(_ADD)

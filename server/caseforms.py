@@ -209,7 +209,7 @@ def adders(
     """
     forms = [
         _adder(code, "photo", _("Photo"), [
-            field("kind", _("What it shows"), "choice", required=True, options=_kinds(PHOTO_KINDS)),
+            field("kind", _("What it shows"), "choice", required=True, options=kinds(PHOTO_KINDS)),
             field("file", _("Photo"), "file", required=True, accept="image/jpeg,image/png,image/webp", many=True,
                   hint=_("Is drawn anew without hidden data; the original is kept for staff.")),
             field("dated", _("Taken on"), "date", hint=_("Where it is left empty, the day in the photo itself is used.")),
@@ -217,7 +217,7 @@ def adders(
             field("public", _("May be shown in public once approved"), "check"),
         ], files=True),
         _adder(code, "document", _("Document"), [
-            field("kind", _("Kind"), "choice", required=True, options=_kinds(DOCUMENT_KINDS)),
+            field("kind", _("Kind"), "choice", required=True, options=kinds(DOCUMENT_KINDS)),
             field("file", _("File"), "file", required=True, accept=".pdf,.docx,.xlsx", many=False,
                   hint=_("PDF, DOCX or XLSX, at most 20 MB.")),
             field("dated", _("Date of the document"), "date"),
@@ -279,8 +279,9 @@ def _adder(code, name, label, fields, **rest):
     return {"id": name, "label": label, "act": url_for("casework.add", code=code, what=name), "fields": fields, **rest}
 
 
-def _kinds(kinds):
-    return [(k, _(EVIDENCE[k])) for k in kinds]
+def kinds(codes):
+    """(code, words) of kinds of evidence."""
+    return [(k, _(EVIDENCE[k])) for k in codes]
 
 
 def _lines(values, errors):

@@ -46,7 +46,7 @@ def view(services, user, case, *, settings, kind="", step=None, form=None, value
                                 "day": timeline.moment(waiting["at"], zone).date()},
         "pending_fields": [f["label"] for f in pending],
         "others": [{"code": c.code, "name": desk.name_of(c)} for c in book.all(user) if c.code != code],
-        "facilities": casedesk.sources(services),
+        "facilities": casedesk.sources(services), "photo_kinds": caseforms.kinds(caseforms.PHOTO_KINDS),
     }  # fmt: skip
     row = desk.case_row(case, running, wards=wards, officers=officers)
     return made | _place(services, settings, row) | {"lost": _lost(made, form, values, errors)}

@@ -56,11 +56,8 @@ def name_of(case):
     return text(case.facts, "name") or _("without a name")
 
 
-def case_row(case, clocks, *, wards, officers, priority=None, public=False, waiting=False):
-    """One case as a row of the lists.
-
-    wards: {code: {name_vi, name_en}}; officers: {user id: name}; priority: (number or None, words) or None.
-    """
+def case_row(case, clocks, *, wards, officers, public=False, waiting=False):
+    """One case as a row of the lists. wards: {code: {name_vi, name_en}}; officers: {user id: name}."""
     loud = worst(clocks)
     ward = wards.get(case.ward)
     return {
@@ -71,7 +68,7 @@ def case_row(case, clocks, *, wards, officers, priority=None, public=False, wait
         "officer": case.officer, "officer_name": officers.get(case.officer, ""), "facility": case.facility,
         "clock": clock(loud), "state": loud.state if loud else "none", "due": _day(loud.due) if loud else None,
         "relapses": case.relapses, "opened_on": case.opened_on, "since": case.in_stage_since,
-        "priority": priority[0] if priority else None, "priority_word": priority[1] if priority else "–",
+        "priority": None, "priority_word": "–",
         "public_word": _("public, change waits") if public and waiting else _("public") if public
         else _("waits for approval") if waiting else _("internal"),
         "name_vi": case.name_vi, "name_en": case.name_en, "steps": {},

@@ -46,19 +46,15 @@ def public_codes(services):
     return set(services.store.snapshot(publication.LAYER)["code"])
 
 
-def rows(services, user, *, ranked=False):
-    """Every case of this person as a row of the lists, with its clock and whether it is public.
-
-    ranked: with priorities, however many cases there are.
-    """
+def rows(services, user):
+    """Every case of this person as a row of the lists, with its clock and whether it is public; see rank()."""
     held = services.book.all(user)
     clocks = services.book.all_clocks(held)
     names, wards, public = officers(services), ward_names(services), public_codes(services)
     waiting = {p["case"] for p in services.gate.waiting()}
-    points = priorities(services, held, always=ranked)
     return [
         desk.case_row(c, clocks[c.code].all, wards=wards, officers=names, public=c.code in public,
-                      waiting=c.code in waiting, priority=points.get(c.code))
+                      waiting=c.code in waiting)
         for c in held
     ]  # fmt: skip
 
@@ -109,14 +105,14 @@ def pending_fields(services, case):
 
 # --- priority ---
 
-MANY = 400  # above so many cases the list shows priorities only where it is ordered by them
+MANY = 120  # above so many cases the list shows priorities only where it is ordered by them
 
 
-def priorities(services, held, *, always=False):
-    """{code: (points that sort or None, words)} of cases; {} where they are very many and nobody asked."""
-    if len(held) > MANY and not always:
-        return {}
-    return {c.code: ranking.brief(services.priorities.of(c)) for c in held}
+def rank(services, rows, *, always=False):
+    """Write the priority into rows: points that sort (or None) and words; not where they are very many and nobody asked."""
+    if always or len(rows) <= MANY:
+        for row in rows:
+            row["priority"], row["priority_word"] = ranking.brief(services.priorities.of(row["case"]))
 
 
 def priority_of(services, case):

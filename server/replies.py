@@ -135,7 +135,7 @@ def acts_of(report, *, role, near, wards, commune):
             "id": action, "label": _(LABELS[action]), "title": _(TITLES[action]), "key": str(KEYS.index(action) + 1) if action in KEYS else "",
             "possible": report["state"] in act.sources, "needs": act.needs, "final": "files" in act.needs,
             "reply": ready(action, language, names.get(action, "")), "reply_same": ready("same", language, ""), "case": first["code"] if first else "",
-            "commune": commune if commune in wards else "", "act": url_for("inbox.act", code=report["code"], action=action),
+            "commune": commune if commune in wards else "", "place": names.get(action, ""), "act": url_for("inbox.act", code=report["code"], action=action),
         })  # fmt: skip
     return out
 

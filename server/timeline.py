@@ -184,7 +184,7 @@ def _report(r):
     ref = [{"label": r["code"], "url": url_for("inbox.one", code=r["code"])}]
     photos = [
         {"url": url_for("inbox.photo", code=r["code"], number=i), "alt": _("Photo %(n)s of the report", n=i), "note": "",
-         "small": url_for("inbox.photo", code=r["code"], number=i, size="small"), "kind": "report", "number": i}
+         "small": url_for("inbox.photo", code=r["code"], number=i, size="small"), "kind": "report", "number": i, "report": r["code"]}
         for i, _sha in enumerate(r["photos"], start=1)
     ]  # fmt: skip
     more = _("and %(n)s people who say the same", n=r["supporters"]) if r["supporters"] else ""

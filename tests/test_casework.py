@@ -794,3 +794,16 @@ def test_a_case_is_opened_without_scripts(office):
         sheet.locator("#note-text").fill("Ghi chú không script")
         sheet.locator("#add-note button.button").click()
         assert "Ghi chú không script" in sheet.locator("#thread").inner_text() and not seen.failed
+
+
+def test_a_photo_of_the_sender_becomes_evidence_by_choice(office):
+    code, report, other = office.case().code, office.report(), office.report()
+    add(office, "inspector", code, "link", {"kind": "report", "ref": report})
+    assert f"/cases/{code}/use/{report}/1" in office.page("inspector", f"/cases/{code}")
+    assert office.send("inspector", f"/cases/{code}/use/{other}/1", {"kind": "photo"}).status_code == 404
+    assert office.send("inspector", f"/cases/{code}/use/{report}/2", {"kind": "photo"}).status_code == 404
+    assert office.send("inspector", f"/cases/{code}/use/{report}/1", {"kind": "moon"}).status_code == 422
+    assert office.send("inspector", f"/cases/{code}/use/{report}/1", {"kind": "photo_before"}).status_code == 303
+    (row,) = office.book.attachments(code)
+    assert row["kind"] == "photo_before" and row["dated"] == staffroom.DAY and not row["public"]
+    assert office.send("inspector", f"/cases/{code}/use/{report}/1", {"kind": "photo_before"}).status_code == 422

@@ -365,3 +365,22 @@ def test_staff_pages_are_clean_accessible_and_fit(city, width, lang):
             seen.failed,
         )
     assert near
+
+
+def test_the_ready_reply_follows_what_is_chosen(fresh):
+    """A chosen commune is named in the sender's language, and the code of a chosen hotspot in the reply."""
+    fresh.report(language="en")
+    case = fresh.case().code
+    with browser.serving(fresh.app) as base, browser.page() as (sheet, seen):
+        sign_in(sheet, fresh, base)
+        sheet.goto(f"{base}/inbox?lang=vi", wait_until="networkidle")
+        sheet.keyboard.press("3")
+        commune = next(c for c, (_vi, en) in fresh.services.ward_names().items() if en == "Hai An Ward")
+        sheet.locator("#act-pass select").select_option(commune)
+        assert "passed on to Hai An Ward," in sheet.locator("#act-pass textarea").input_value()
+        sheet.keyboard.press("Escape")
+        sheet.keyboard.press("1")
+        sheet.locator("#act-merge [name=case]").fill(case.lower())
+        sheet.locator("#act-merge textarea").focus()
+        assert f"in our register, {case}." in sheet.locator("#act-merge textarea").input_value()
+        assert not seen.errors and not seen.failed

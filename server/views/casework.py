@@ -63,7 +63,7 @@ def not_yours(error):
 def asked():
     """The settings of the list, every row of this person and the rows they choose."""
     wards = office.ward_names(services())
-    every = office.rows(services(), user(), ranked=request.args.get("sort") == "priority")
+    every = office.rows(services(), user())
     officers = office.officers(services())
     here = sorted({r["ward"] for r in every if r["ward"]}, key=lambda w: text(wards[w], "name") if w in wards else w)
     known = sorted({r["officer"] for r in every if r["officer"]}, key=lambda n: officers.get(n, ""))
@@ -81,6 +81,8 @@ def asked():
     }
     of_facility = set(services().book.linked("facility", q["facility"])) if q["facility"] else None
     chosen = [r for r in every if desk.matches(r, q) and (of_facility is None or r["code"] in of_facility)]
+    if q["view"] == "table" or q["sort"] == "priority":
+        office.rank(services(), chosen, always=q["sort"] == "priority")
     choices = {
         "stages": [("every", _("all, closed ones too")), *((s, words.word("stage", s)) for s in STAGES)],
         "dues": [(d, _(desk.DUE_WORDS[d])) for d in desk.DUES],
@@ -175,6 +177,21 @@ def add(code, what):
         return refused(case, what, e)
     flash(said)
     return redirect(url_for("casework.one", code=code, _anchor="add"), 303)
+
+
+@bp.post("/cases/<code>/use/<report>/<int:number>")
+@allowed(*WRITERS)
+def use(code, report, number):
+    """Take a photo of a citizen report as evidence."""
+    case = held(code)
+    try:
+        casedesk.use_photo(services(), user(), code, report, number, request.form.get("kind", ""))
+    except KeyError:
+        abort(404)
+    except FormError as e:
+        return refused(case, "use", e)
+    flash(_("The photo is in the case."))
+    return redirect(url_for("casework.one", code=code, _anchor="thread"), 303)
 
 
 @bp.post("/cases/<code>/void/<kind>/<int:number>")

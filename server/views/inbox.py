@@ -74,7 +74,7 @@ def detail(report, *, box, following, errors=None, action=None, values=None):
         "report": report, "head": replies.item(report), "facts": replies.facts(report, wards),
         "photos": replies.photos_of(report), "similar": [replies.similar_view(s) for s in services().reports.similar(code)],
         "near": near, "acts": acts, "messages": replies.messages_view(services().reports.messages(code)),
-        "history": replies.history(report), "wards": office.ward_list(services(), None), "errors": errors or {},
+        "history": replies.history(report), "wards": [(c, name, replies.in_language(wards[c], report["language"])) for c, name in office.ward_list(services(), None)], "errors": errors or {},
         "asked": action, "values": values, "box": box, "following": following, "name": intake.name_for(report, wards.get(report["ward"])),
         "contact": services().accounts.contact(code), "media": report["media"],
     }  # fmt: skip

@@ -174,7 +174,9 @@
     }
     const fill = event.target.closest("[data-fill]");
     if (fill) {
-      document.getElementById(fill.dataset.fill).value = fill.dataset.value;
+      const field = document.getElementById(fill.dataset.fill);
+      field.value = fill.dataset.value;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
       return;
     }
     if (event.target.closest("[data-inbox-keys]")) return keys.showModal();
@@ -184,6 +186,17 @@
       event.preventDefault();
       open(decodeURIComponent(code));
     }
+  });
+
+  /** The ready reply names the hotspot or the commune that is chosen now. */
+  root.addEventListener("change", (event) => {
+    const field = event.target;
+    const reply = field.form?.querySelector("textarea[data-place]");
+    if (!reply || !field.matches("[name=case], [name=commune]")) return;
+    const place = field.selectedOptions ? field.selectedOptions[0]?.dataset.place : field.value.trim().toUpperCase();
+    if (!place || !reply.value.includes(reply.dataset.place)) return;
+    reply.value = reply.value.replace(reply.dataset.place, () => place);
+    reply.dataset.place = place;
   });
 
   root.addEventListener("submit", (event) => {
