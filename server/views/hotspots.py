@@ -310,7 +310,7 @@ def one(code):
         age=status.age_words(row["age_days"], row["exact"]) if in_register else "",
         due=status.due_words(row) if in_register else ("", ""),
         facility=facility,
-        sources=records.source_of(row),
+        sources=_sources(row),
         remediation=text(row, "remediation"),
         permanent=url_for("hotspots.one", code=code, as_of=day.isoformat(), _external=True),
         subscribe=_subscribe(place),
@@ -318,6 +318,12 @@ def one(code):
         if mark
         else None,
     )
+
+
+def _sources(row):
+    """What the page rests on; what the staff wrote themselves is named in words."""
+    own = _("The register of the city: written by its staff, approved by a second person before it became public")
+    return [s | {"title": own} if s["title"] == "register" else s for s in records.source_of(row)]
 
 
 _WAY = (
