@@ -100,6 +100,7 @@ GET    /ogc/collections/<name>                       everybody
 GET    /ogc/collections/<name>/items                 everybody
 GET    /ogc/collections/<name>/items/<path:feature>  everybody
 GET    /ogc/collections/<name>/queryables            everybody
+GET    /ogc/collections/<name>/schema                everybody
 GET    /ogc/collections/<name>/tiles                 everybody
 GET    /ogc/collections/<name>/tiles/<grid>          everybody
 GET    /ogc/collections/<name>/tiles/<grid>/<z>/<y>/<x> everybody
@@ -142,6 +143,7 @@ POST   /cases/<code>/add/<what>                      officer inspector approver 
 GET    /cases/<code>/edit                            officer inspector approver admin
 POST   /cases/<code>/edit                            officer inspector approver admin
 POST   /cases/<code>/step/<action>                   officer inspector approver admin
+POST   /cases/<code>/use/<report>/<int:number>      officer inspector approver admin
 GET    /cases/new                                    officer inspector approver admin
 POST   /cases/new                                    officer inspector approver admin
 GET    /cases/<code>/split                           inspector approver admin
