@@ -137,6 +137,8 @@ EVENT = _codes(
     ("complete", "hoàn tất", "done"),
     ("relapse", "tái phát", "relapse"),
     ("reopen", "mở lại", "reopened"),
+    ("reclassify", "xếp lại mức", "class changed"),
+    ("extend", "đổi hạn", "deadline changed"),
     ("suspend", "tạm dừng", "suspended"),
     ("resume", "tiếp tục", "resumed"),
     ("undo", "lùi một bước", "step taken back"),

@@ -130,6 +130,8 @@ class Cases(Dossier):
             en = f"{en} {self._override_words('en', step)}".strip()
         elif action == "relapse":
             vi, en = vi or step.fields["reason"], en or step.fields["reason"]
+        elif not (vi or en) and action in _TOLD:
+            vi, en = (_told(language, action, step.fields) for language in ("vi", "en"))
         number = self._event(
             con, user, case, action, stage_from=case.stage, stage=saved.stage, fields=step.fields, old=step.old,
             reason=step.override or step.fields.get("reason") or step.fields.get("cause"), overridden=step.overridden,
@@ -322,6 +324,23 @@ class Cases(Dossier):
             int(c[3:]) for c in con.scalars(sa.select(cases.c.code)) if c.startswith("HS-") and c[3:].isdecimal()
         ]
         return f"HS-{max(numbers, default=100) + 1:04}"
+
+
+# What the public reads of a step beside its name, where nobody wrote words of their own.
+_TOLD = {
+    "confirm": "%(severity_class)s.",
+    "contain": N_("Measures: %(measures)s"),
+    "approve_plan": N_("To be carried out by %(responsible)s until %(deadline)s."),
+    "extend": N_("New deadline: %(deadline)s."),
+}
+
+
+def _told(language, action, fields):
+    translate = translations(language).gettext
+    shown = {k: f"{v:%d/%m/%Y}" if isinstance(v, date) and language == "vi" else v for k, v in fields.items()}
+    if "severity_class" in shown:
+        shown["severity_class"] = translate(dict(remediation.CLASSES)[shown["severity_class"]])
+    return translate(_TOLD[action]) % shown
 
 
 _ADOPTED = {"opened_on": "opened_on", "in_stage_since": "stage_since", "watch_until": "watch_until"}

@@ -9,7 +9,8 @@ import shapely
 import sqlalchemy as sa
 
 from layers import audit, export
-from server import casebook, publication
+from layers.catalogue import EVENT
+from server import casebook, publication, remediation
 from server.accounts import User
 from server.casebook import CaseError, Conflict, NotYours
 from server.figures import Figures
@@ -277,6 +278,35 @@ def test_every_public_field_is_either_a_fact_or_follows_from_the_case():
     names = {f.name for f in publication.LAYERS["hotspots"].fields}
     assert set(casebook.FACTS) | set(casebook.MANAGED) == names
     assert not set(casebook.FACTS) & set(casebook.MANAGED)
+
+
+def test_every_step_of_the_table_has_a_word_in_the_public_timeline():
+    known = {code.value for code in EVENT}
+    assert {t.action for t in remediation.TRANSITIONS} <= known
+    assert {"registered", "sampling", "correction", "withdraw", "note"} <= known
+
+
+def test_steps_tell_the_public_what_was_decided(city):
+    case = confirmed(city)
+    step(city, INSPECTOR, case.code, "undo", {"reason": "x"})
+    step(city, INSPECTOR, case.code, "confirm", {"severity_class": "not_enough_data", "class_reason": "r"})
+    step(city, HEAD, case.code, "approve_plan", {"decision_no": "1/QĐ", "decision_on": DAY, "responsible": "Công ty A",
+                                                 "deadline": DAY + timedelta(days=30), "no_containment": "n"})  # fmt: skip
+    step(
+        city,
+        HEAD,
+        case.code,
+        "extend",
+        {"decision_no": "2/QĐ", "decision_on": DAY, "deadline": DAY + timedelta(days=60), "reason": SECRET},
+    )
+    step(city, INSPECTOR, case.code, "reclassify", {"severity_class": "1", "class_reason": "r"})
+    city.gate.approve(OTHER_HEAD, waiting(city, case.code)["id"])
+    told = timeline(city, case.code).set_index("action")["text_en"]
+    assert told["confirm"] == "Not enough data to class."
+    assert told["approve_plan"] == "To be carried out by Công ty A until 2026-12-23."
+    assert told["extend"] == "New deadline: 2027-01-22."
+    assert timeline(city, case.code).set_index("action").at["approve_plan", "text_vi"].endswith("hạn 23/12/2026.")
+    assert SECRET not in timeline(city, case.code).to_csv()
 
 
 def test_a_removed_audit_row_is_found_in_the_register(city):
