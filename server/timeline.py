@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import url_for
 
 from layers.catalogue import STAGE
-from server.casefile import event_word, fact_label, shown_value
+from server.casefile import event_word, fact_label, sampling_view, shown_value
 from server.i18n import N_, date, language, ngettext, number
 from server.i18n import gettext as _
 from server.remediation import BY_ACTION, EVIDENCE
@@ -35,15 +35,17 @@ FORM_WORDS = {  # fields of the forms of steps that the thread prints, in this o
 def timeline(code, entries, *, samplings, reports=(), zone):
     """The items of a thread, newest first, as thread_item in templates/case_parts.html takes them.
 
-    entries: of server.thread. samplings: {id: casefile.sampling_view}. reports: dicts of server.reports.get, each
+    entries: of server.thread. samplings: {id: casefile.sampling_view} of the case itself. reports: dicts of server.reports.get, each
     with `messages`. zone: of the city.
     """
     made = [_ITEMS.get(e["kind"], _note)(e, samplings, zone) for e in entries if e["kind"] != "report"]
     items = [i for i in made if i] + [i for r in reports for i in _report(r)]
     for item in items:
-        item["own"] = item.pop("case", code) == code
+        came_from = item.pop("case", code)
+        item["own"] = came_from == code
         if not item["own"]:
             item["id"] = None
+            item["refs"] = [*item["refs"], {"label": came_from, "url": _address("case", came_from)}]
     return sorted(items, key=lambda i: (i["at"], i["order"]), reverse=True)
 
 
@@ -124,8 +126,10 @@ def _note(e, _samplings, zone):
 
 
 def _sampling(e, samplings, zone):
-    view = samplings.get(e["data"]["id"])
-    return _of(e, zone, _("Sampling"), sampling=view, text="" if view else e["text"])
+    view = samplings.get(e["data"]["id"]) or sampling_view(
+        {"taken_on": e["day"], "place": e["text"], "choice": {}, "by": None, "by_name": e["actor"]} | e["data"]
+    )
+    return _of(e, zone, _("Sampling"), sampling=view)
 
 
 def _inspection(e, _samplings, zone):

@@ -226,9 +226,13 @@ def test_undo_is_a_counter_step_with_a_reason(office):
 
 def test_merging_and_splitting_point_at_each_other(office):
     one, two = office.checking(), office.checking()
+    office.sample(one)
     answer = step(office, "inspector", one, "merge", {"merged_into": two, "reason": "cùng một kênh"})
     assert answer.status_code == 303 and f"/cases/{two}" in office.page("inspector", f"/cases/{one}")
-    assert f"/cases/{one}" in office.page("inspector", f"/cases/{two}")
+    page = office.page("inspector", f"/cases/{two}")
+    assert (
+        f"/cases/{one}" in page and page.split('id="thread"')[1].count("NH₄" if "NH₄" in page else "Ammonium") >= 1
+    ), "its results are read here too"
     assert step(office, "inspector", two, "merge", {"merged_into": "HS-9999", "reason": "x"}).status_code == 422
     page = office.page("inspector", f"/cases/{two}/split")
     form = {"revision": revision(office, two), "media-there": "1", "media": ["odour"], "name_vi": "Phần phía đông",

@@ -160,7 +160,7 @@ def test_a_second_person_approves_and_only_then_it_is_public(office):
     assert "You proposed this yourself. A second person must approve it." in page and "disabled" in page
     answer = office.send("inspector", f"/publications/{number}/approve")
     assert answer.status_code == 403 and not public(office, code)
-    answer = office.send("approver", f"/publications/{number}/approve")
+    answer = office.send("approver", f"/publications/{number}/approve?lang=en")
     assert answer.status_code == 303 and public(office, code)
     assert "is public now" in office.page("approver", "/publications")
     assert office.send("approver", f"/publications/{number}/approve").status_code == 409
