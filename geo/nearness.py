@@ -34,13 +34,12 @@ class Features:
         self.outlined = shapely.STRtree(np.concatenate([lines, polygons]))
         self.filled = shapely.STRtree(polygons)
         self.pieces = shapely.STRtree(np.concatenate([points, _pieces(lines, polygons)]))
-        self.xy = shapely.get_coordinates(points)
-        self.margins = self._margins(shapely.total_bounds(parts))
+        xy, t = shapely.get_coordinates(points), grid.transform
+        self.cells = np.floor((xy[:, 1] - t.f) / t.e).astype(int), np.floor((xy[:, 0] - t.c) / t.a).astype(int)
+        self.margins = self._margins(shapely.total_bounds(parts)) if len(parts) else (0, 0, 0, 0)
 
     def _margins(self, box):
         """Cells to look at west, south, east and north of the grid."""
-        if not np.isfinite(box).all():
-            return (0, 0, 0, 0)
         over = np.array([-1, -1, 1, 1]) * (box - np.array(self.grid.bounds))
         return tuple(np.ceil(np.clip(over, 0, self.most_m) / self.grid.cell_m).astype(int) + 1)
 
@@ -57,12 +56,9 @@ class Features:
         west, _, east, _ = self.margins
         part = self.grid.part(first, last, west=west, east=east)
         mask = self._burn(self.outlined, part, all_touched=True)
-        if len(self.xy):
-            t = part.transform
-            row = np.floor((self.xy[:, 1] - t.f) / t.e).astype(int)
-            column = np.floor((self.xy[:, 0] - t.c) / t.a).astype(int)
-            there = (row >= 0) & (row < part.rows) & (column >= 0) & (column < part.columns)
-            mask[row[there], column[there]] = True
+        row, column = self.cells[0] - first, self.cells[1] + west
+        there = (row >= 0) & (row < part.rows) & (column >= 0) & (column < part.columns)
+        mask[row[there], column[there]] = True
         return mask
 
     def inside(self, first, last):
@@ -90,8 +86,8 @@ class Features:
         ask = np.flatnonzero(~near)
         if len(ask) and len(self.pieces.geometries):
             points = shapely.points(x[ask], y[ask])
-            limit = {"max_distance": reach_m} if reach_m > 0 else {"max_distance": 1e-9}
-            (at, _), far = self.pieces.query_nearest(points, return_distance=True, all_matches=False, **limit)
+            options = {"return_distance": True, "all_matches": False, "max_distance": reach_m * (1 + 1e-9) + 1e-6}
+            (at, _), far = self.pieces.query_nearest(points, **options)
             near[ask[at]] = (far < reach_m) | (far == 0)
         return near
 
@@ -105,12 +101,13 @@ class Features:
         below = {}
         for first, last in [(self.grid.rows, self.grid.rows + south), *reversed(self.strips)]:
             below[first] = nearest.copy()
-            mask = self.touched(first, last)
-            found = mask.any(axis=0)
-            nearest[found] = first + mask.argmax(axis=0)[found]
+            if last > first:
+                mask = self.touched(first, last)
+                found = mask.any(axis=0)
+                nearest[found] = first + mask.argmax(axis=0)[found]
             if step is not None:
                 step()
-        mask = self.touched(-north, 0)
+        mask = self.touched(-north, 0) if north else np.zeros((1, len(nearest)), dtype=bool)
         above = np.where(mask.any(axis=0), -1 - mask[::-1].argmax(axis=0), -NOWHERE).astype(np.int32)
         return above, below
 

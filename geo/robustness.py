@@ -41,7 +41,7 @@ def one_at_a_time(values, weights, *, changes=(-0.5, -0.2, 0.2, 0.5), top=3):
 
 def turning_points(values, weights):
     """Frame by criterion: down and up, the factors of its weight nearest to 1 at which another site comes to the front
-    (NaN if none does), and the sites `down_to` and `up_to` that do.
+    (NaN if none does), and the sites `down_to` and `up_to` that do ('').
 
     The lead of the first site a over b is linear in the factor t: sum over j not k of w_j (v_aj - v_bj) + t w_k (v_ak - v_bk).
     """
@@ -61,9 +61,9 @@ def turning_points(values, weights):
         lower, upper = int(down.argmax()), int(up.argmin())
         rows[criterion] = {
             "down": down[lower] if np.isfinite(down[lower]) else np.nan,
-            "down_to": table.index[lower] if np.isfinite(down[lower]) else None,
+            "down_to": table.index[lower] if np.isfinite(down[lower]) else "",
             "up": up[upper] if np.isfinite(up[upper]) else np.nan,
-            "up_to": table.index[upper] if np.isfinite(up[upper]) else None,
+            "up_to": table.index[upper] if np.isfinite(up[upper]) else "",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
