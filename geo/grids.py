@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 MOST_CELLS = 200_000_000
-STRIP_CELLS = 4_000_000  # cells looked at together: some 250 MB of work for a distance
+STRIP_CELLS = 1_500_000  # cells looked at together: some 100 MB of work for a distance
 
 
 class GridError(ValueError):

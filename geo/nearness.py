@@ -16,6 +16,7 @@ import shapely
 
 PIECE = 32  # corners of a piece of outline
 NOWHERE = np.iinfo(np.int32).max // 4
+SHORT, FULL = 255, 65_535
 
 
 class Features:
@@ -117,9 +118,12 @@ class Features:
         row = np.arange(first, last, dtype=np.int32)[:, None]
         up = np.maximum.accumulate(np.where(mask, row, above), axis=0)
         down = np.minimum.accumulate(np.where(mask, row, below)[::-1], axis=0)[::-1]
-        off = np.minimum(row - up, down - row).astype(float)
-        off[off > min(self.most_m / self.grid.cell_m + 1, NOWHERE / 2)] = np.inf
-        squared = along_rows(off**2)[:, self.margins[0] :][:, : self.grid.columns]
+        off = np.minimum(row - up, down - row)
+        most = int(min(self.most_m / self.grid.cell_m + 1, NOWHERE // 2))
+        squared = (
+            along_rows_within(off, most) if most <= SHORT else along_rows(np.where(off > most, np.inf, off) ** 2.0)
+        )
+        squared = squared[:, self.margins[0] :][:, : self.grid.columns]
         return np.sqrt(squared) * self.grid.cell_m, up[-1]
 
 
@@ -132,6 +136,27 @@ def _pieces(lines, polygons):
         cuts = range(0, len(xy) - 1, PIECE - 1)
         out += [outline] if len(xy) <= PIECE else [shapely.LineString(xy[k : k + PIECE]) for k in cuts]
     return np.array(out, dtype=object)
+
+
+def along_rows_within(off, most):
+    """The same as along_rows(off**2) as far as the root is `most` (at most 255) or less, else inf; much faster.
+
+    Every shift up to `most` is tried, in numbers of 16 bits that stop at 65,535 = 256² - 1.
+    """
+    out = np.empty(off.shape)
+    block = max(1, 200_000 // off.shape[1])  # rows that fit in the cache
+    for first in range(0, len(off), block):
+        part = off[first : first + block]
+        g = np.where(part > SHORT, FULL, np.minimum(part, SHORT) ** 2).astype(np.uint16)
+        best = g.copy()
+        for shift in range(1, min(most, off.shape[1] - 1) + 1):
+            moved = np.minimum(g, np.uint16(FULL - shift**2)) + np.uint16(shift**2)
+            np.minimum(best[:, shift:], moved[:, :-shift], out=best[:, shift:])
+            np.minimum(best[:, :-shift], moved[:, shift:], out=best[:, :-shift])
+            if shift % 16 == 0 and best.max() <= shift**2:
+                break
+        out[first : first + block] = np.where(best > most**2, np.inf, best)
+    return out
 
 
 def along_rows(g):

@@ -64,34 +64,34 @@ def strips(study, *, height=None, progress=None, stop=None):
     """
     check(study)
     grid, cuts = study.grid, study.grid.strips(height)
-    layers = [_Layer.of(item, study, cuts) for item in (*study.rules, *study.criteria)]
-    steps, done = (len(cuts) + 1) * sum(layer.features is not None for layer in layers) + len(cuts) * len(layers), 0
+    items = (*study.rules, *study.criteria)
+    sources = _sources(study, items, cuts)
+    steps, done = (len(cuts) + 1) * len(set(sources.values())) + len(cuts) * len(items), 0
 
     def step():
         nonlocal done
         done += 1
         if progress is not None:
-            progress(min(done / max(steps, 1), 1.0))
+            progress(min(done / steps, 1.0))
         if stop is not None and stop():
             raise Cancelled
 
-    for layer in layers:
-        layer.begin(step)
+    for source in dict.fromkeys(sources.values()):
+        source.begin(step)
     area = Features(in_crs(study.area, grid.crs, "study area"), grid, cuts, 0.0)
     total = sum(criterion.weight for criterion in study.criteria)
     for first, last in cuts:
-        shape = (last - first, grid.columns)
         reasons = np.where(area.inside(first, last), 0, OUTSIDE).astype(np.uint32)
-        score = np.zeros(shape)
-        for k, layer in enumerate(layers):
-            measure = layer.measure(first, last)
-            if k < len(study.rules):
-                broken, unknown = layer.broken(measure, first, last)
-                reasons[broken] |= np.uint32(4 << k)
+        score = np.zeros(reasons.shape)
+        for k, item in enumerate(items):
+            measure = sources[item.code].distances(first, last) if item.code in sources else _rows(item, first, last)
+            if isinstance(item, Criterion):
+                score += item.weight / total * item.curve(measure)
+            elif isinstance(item, Limit):
+                reasons[(measure < item.at_least) | (measure > item.at_most)] |= np.uint32(4 << k)
             else:
-                unknown = np.isnan(measure)
-                score += layer.item.weight / total * layer.item.curve(measure)
-            reasons[unknown] |= np.uint32(UNKNOWN)
+                reasons[_broken(item, study, sources[item.code], measure, first)] |= np.uint32(4 << k)
+            reasons[np.isnan(measure)] |= np.uint32(UNKNOWN)
             step()
         score[reasons > 0] = np.nan
         yield Strip(first, last, score.astype(np.float32), reasons)
@@ -114,42 +114,54 @@ def suitability(study, *, progress=None, stop=None):
     return Suitability(study, score, reasons)
 
 
-class _Layer:
-    """A rule or criterion at work: what it measures, strip by strip from the north."""
+class _Source:
+    """The distances from one set of features, for all rules and criteria that ask for them, strip by strip."""
 
-    def __init__(self, item, features=None, raster=None, reach_m=0.0):
-        self.item, self.features, self.raster, self.reach_m = item, features, raster, reach_m
-
-    @staticmethod
-    def of(item, study, cuts):
-        if isinstance(item, Limit):
-            return _Layer(item, raster=item.raster)
-        if isinstance(item, Criterion) and not item.by_distance:
-            return _Layer(item, raster=item.measure)
-        reach = reach_of(item, study)
-        shapes = in_crs(item.measure if isinstance(item, Criterion) else item.shapes, study.grid.crs, item.code)
-        return _Layer(item, features=Features(shapes, study.grid, cuts, reach + 2 * study.grid.cell_m), reach_m=reach)
+    def __init__(self, shapes, grid, cuts, most_m):
+        self.features, self.first = Features(shapes, grid, cuts, most_m), None
 
     def begin(self, step):
-        if self.features is not None:
-            self.above, self.below = self.features.sweep(step=step)
+        self.above, self.below = self.features.sweep(step=step)
 
-    def measure(self, first, last):
-        if self.features is None:
-            return read_rows(self.raster, first, last)
-        distance, self.above = self.features.strip_distances(first, last, self.above, self.below[first])
-        return distance
+    def distances(self, first, last):
+        if self.first != first:
+            found, self.above = self.features.strip_distances(first, last, self.above, self.below[first])
+            self.first, self.found = first, found
+        return self.found
 
-    def broken(self, measure, first, last):
-        """(where the rule is broken, where that is not known)."""
-        if isinstance(self.item, Limit):
-            return (measure < self.item.at_least) | (measure > self.item.at_most), np.isnan(measure)
-        cell = self.features.grid.cell_m
-        near = measure < self.reach_m - cell
-        close = np.nonzero(np.abs(measure - self.reach_m) <= cell)
-        inside = self.features.inside(first, last)
-        if isinstance(self.item, Near):
-            near[close] = self.features.within(first, close, self.reach_m, inside=inside)
-            return near, np.zeros_like(near)
-        near[close] = self.features.within(first, close, np.nextafter(self.reach_m, np.inf), inside=inside)
-        return ~near, np.zeros_like(near)
+
+def _sources(study, items, cuts):
+    """{code: _Source} of the items that measure distances; the same features, the same source."""
+    asked = {item.code: _shapes(item) for item in items if _shapes(item) is not None}
+    most = {}
+    for item in items:
+        if item.code in asked:
+            key = id(asked[item.code])
+            most[key] = max(most.get(key, 0.0), reach_of(item, study) + 2 * study.grid.cell_m)
+    made = {}
+    for code, shapes in asked.items():
+        if id(shapes) not in made:
+            own = in_crs(shapes, study.grid.crs, code)
+            made[id(shapes)] = _Source(own, study.grid, cuts, most[id(shapes)])
+    return {code: made[id(shapes)] for code, shapes in asked.items()}
+
+
+def _shapes(item):
+    if isinstance(item, Criterion):
+        return item.measure if item.by_distance else None
+    return None if isinstance(item, Limit) else item.shapes
+
+
+def _rows(item, first, last):
+    return read_rows(item.raster if isinstance(item, Limit) else item.measure, first, last)
+
+
+def _broken(rule, study, source, distance, first):
+    """Where a Near or Far is broken; exact where the distance of the cells leaves a doubt."""
+    reach, cell = reach_of(rule, study), study.grid.cell_m
+    near = distance < reach - cell
+    close = np.nonzero(np.abs(distance - reach) <= cell)
+    inside = source.features.inside(first, first + len(distance))
+    limit = reach if isinstance(rule, Near) else np.nextafter(reach, np.inf)
+    near[close] = source.features.within(first, close, limit, inside=inside)
+    return near if isinstance(rule, Near) else ~near

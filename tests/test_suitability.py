@@ -17,7 +17,7 @@ from rasterio.io import MemoryFile
 from geo.candidates import Candidates, best_places
 from geo.explanation import explain, explain_all
 from geo.grids import Grid, GridError, Slope, grid_of, read_rows, resampled, squares_where, study_grid
-from geo.nearness import Features, along_rows
+from geo.nearness import Features, along_rows, along_rows_within
 from geo.population import Surface
 from geo.robustness import monte_carlo, one_at_a_time, ranks, turning_points
 from geo.studies import Criterion, Curve, Far, Limit, Near, Study, StudyError
@@ -151,6 +151,9 @@ def test_the_transform_against_every_pair(data):
     for r, c in at:
         wanted = np.minimum(wanted, (y - r) ** 2.0 + (x - c) ** 2.0)
     assert along_rows(g).tolist() == wanted.tolist()
+    off = np.where(np.isinf(g), 10**6, np.sqrt(np.where(np.isinf(g), 0, g))).astype(np.int32)
+    for most in (3, 255):
+        assert along_rows_within(off, most).tolist() == np.where(wanted > most**2, np.inf, wanted).tolist()
 
 
 shapes_ = st.lists(
@@ -204,6 +207,16 @@ def test_distances_of_cells_are_right_to_half_a_diagonal(shapes, height, most):
     assert (np.abs(got - away)[told] <= 10 * np.sqrt(0.5) + 1e-6).all()
     assert (got[~told] >= most - 8 - 7.1).all()
     assert features.distance(*GRID.centre(row.ravel(), column.ravel())) == pytest.approx(away.ravel())
+
+
+def test_long_distances_both_ways():
+    """600 columns: nearest at 255 and beyond, where the numbers of 16 bits end."""
+    off = np.full((3, 600), 10**6, dtype=np.int32)
+    off[0, 10], off[1, 10], off[2, [0, 599]] = 0, 200, 255
+    wanted = along_rows(np.where(off > 255, np.inf, off) ** 2.0)
+    wanted = np.where(wanted > 255**2, np.inf, wanted)
+    assert along_rows_within(off, 255).tolist() == wanted.tolist()
+    assert np.isfinite(wanted).sum(axis=1).tolist() == [266, 169, 2]  # 10 + 1 + 255; 158² + 200² <= 255² < 159² + 200²
 
 
 def test_a_long_outline_is_cut_into_pieces():
