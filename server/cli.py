@@ -67,7 +67,9 @@ def _parser():
     sub = command("serve", _serve, "Start the web server.")
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     sub.add_argument("--port", type=_port, default=8000, help="port (default: 8000; 0 takes a free one)")
-    sub.add_argument("--proxy", metavar="ADDRESS", help="address of a reverse proxy in front, whose X-Forwarded headers are believed")
+    sub.add_argument(
+        "--proxy", metavar="ADDRESS", help="address of a reverse proxy in front, whose X-Forwarded headers are believed"
+    )
     sub.add_argument("--internet-tiles", metavar="URL", help="template of outside map tiles, off by default")
 
     sub = command("ledger", _ledger, "Print where the waste water goes, with low, likely and high.")
@@ -104,14 +106,20 @@ def _parser():
 
     _user_parser(commands)
 
-    sub = command("notices", _notices, "Tell how many readers and letters there are; --send writes and sends what is due.")
+    sub = command(
+        "notices", _notices, "Tell how many readers and letters there are; --send writes and sends what is due."
+    )
     sub.add_argument("--send", action="store_true", help="as the running server does every minute by itself")
 
     sub = command("audit", _audit, "Check that no row of the audit was changed, removed or moved; or write it out.")
     sub.add_argument("what", choices=("verify", "export"))
     sub.add_argument("--head", action="append", default=[], type=_head, metavar="NUMBER:HASH",
                      help="a head that an earlier verify printed; proves that the rows up to it are the same")  # fmt: skip
-    sub.add_argument("--people", action="store_true", help="the audit of accounts, in the file of people and secrets")
+    sub.add_argument(
+        "--people",
+        action="store_true",
+        help="export, or --head of, the audit of accounts in the file of people and secrets",
+    )
     sub.add_argument("--thing", help="export only this, e.g. case:HS-0101, or case:* for all cases")
     sub.add_argument("--format", choices=("csv", "json"), default="csv")
     return parser
@@ -483,9 +491,9 @@ def _notices(arguments):
 
 def _audit(arguments):
     services = _open(arguments)
-    kept = services.accounts.vault if arguments.people else services.store
-    with kept.reading() as con:
-        if arguments.what == "export":
+    if arguments.what == "export":
+        kept = services.accounts.vault if arguments.people else services.store
+        with kept.reading() as con:
             rows = audit.rows(con, thing=arguments.thing)
             if arguments.format == "json":
                 json.dump(list(rows), sys.stdout, ensure_ascii=False, indent=1)
@@ -493,17 +501,21 @@ def _audit(arguments):
             else:
                 sys.stdout.flush()
                 sys.stdout.buffer.write(audit.csv_bytes(rows))
-            return None
-        head, problems = audit.head(con), audit.verify(con, arguments.head)
-    for problem in problems:
-        print(problem)
-    if problems:
-        raise CommandError(f"The audit does not hold: {len(problems)} problems.")
-    if head is None:
-        print("The audit is empty.")
-    else:
-        print(f"The audit holds: {head.number} rows. Note this head elsewhere: {head}")
-    return None
+        return
+    broken = 0
+    for name, kept, noted in (
+        ("register and layers", services.store, [] if arguments.people else arguments.head),
+        ("people", services.accounts.vault, arguments.head if arguments.people else []),
+    ):
+        with kept.reading() as con:
+            head, problems = audit.head(con), audit.verify(con, noted)
+        for problem in problems:
+            print(f"{name}: {problem}")
+        if not problems:
+            print(f"{name}: {f'{head.number} rows hold. Note this head elsewhere: {head}' if head else 'empty.'}")
+        broken += len(problems)
+    if broken:
+        raise CommandError(f"The audit does not hold: {broken} problem{'' if broken == 1 else 's'}.")
 
 
 # --- ledger ---

@@ -195,3 +195,38 @@ def test_versions_are_listed_and_put_back(capfdbinary, starter_store, tmp_path):
     code, _, err = run(capfdbinary, "versions", "norms", "--put-back", "9", "--data", folder)
     assert code == 1 and "Version 9 of norms is not kept" in err
     assert run(capfdbinary, "versions", "--put-back", "1", "--data", folder)[0] == 1
+
+
+# --- audit ---
+
+
+def test_the_audit_is_verified_exported_and_held_against_a_noted_head(filled, capsys):
+    words = ["audit", "verify", "--data", str(filled.data_dir)]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    head = re.search(r"register and layers: \d+ rows hold\. Note this head elsewhere: (\d+:[0-9a-f]{64})", said)[1]
+    assert "people:" in said
+    assert cli.main([*words, "--head", head]) == 0
+    capsys.readouterr()
+    assert cli.main([*words, "--head", f"{int(head.split(':')[0]) + 5}:{'0' * 64}"]) == 1
+    told = capsys.readouterr()
+    assert "was noted, but the audit ends" in told.out and "does not hold: 1 problem." in told.err
+    assert cli.main(["audit", "export", "--data", str(filled.data_dir), "--thing", "case:HS01", "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["action"], row["thing"]) == ("adopt", "case:HS01")
+
+
+def test_a_removed_row_of_the_audit_is_found_by_the_command(filled, capsys):
+    assert cli.main(["audit", "verify", "--data", str(filled.data_dir)]) == 0
+    with filled.transaction() as con:
+        con.exec_driver_sql("DROP TRIGGER cx_audit_no_delete")
+        con.exec_driver_sql("DELETE FROM cx_audit WHERE number=3")
+    assert cli.main(["audit", "verify", "--data", str(filled.data_dir)]) == 1
+    assert "row 3 of the audit missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("head", ["x", "5:abc"])
+def test_a_head_that_is_none_is_told_in_one_line(filled, capsys, head):
+    with pytest.raises(SystemExit):
+        cli.main(["audit", "verify", "--data", str(filled.data_dir), "--head", head])
+    assert "NUMBER:HASH" in capsys.readouterr().err
