@@ -4,29 +4,16 @@ Everything wrong with a form is told together, each problem beside its field: Fo
 """
 
 import json
-from datetime import date
 
 from server import caseforms, drawing, papers, photos, remediation
 from server.casebook import FACTS, CaseError, NotYours
 from server.files import FileError
-from server.i18n import N_
+from server.forms import FormError, amount_of, day_of, number_of, revision_of, text_of
 from server.i18n import gettext as _
 from server.i18n import text as i18n_text
 
 LOCAL = ("commune_officer", "inspector", "approver", "administrator")
 MAX_PHOTOS = 10
-_TODAY_MISSING = N_("Give the day as a date.")
-
-
-class FormError(Exception):
-    """A form that was not taken. errors: {field: sentence in the reader's language}, "" for the form as a whole.
-
-    case: the case as it is now, where somebody else was quicker.
-    """
-
-    def __init__(self, errors, case=None):
-        self.errors, self.case = errors, case
-        super().__init__("; ".join(errors.values()))
 
 
 def told(error):
@@ -56,51 +43,6 @@ def sources(services):
         frame = services.store.snapshot(layer)
         out += [(r["code"], i18n_text(r, "name")) for r in frame[["code", "name_vi", "name_en"]].to_dict("records")]
     return out
-
-
-def text_of(form, name, most=4000):
-    return (form.get(name) or "").replace("\r\n", "\n").strip()[:most]
-
-
-def day_of(form, name, errors, *, required=False):
-    """A date, or None; what is wrong is added to errors."""
-    typed = text_of(form, name)
-    if not typed and not required:
-        return None
-    try:
-        return date.fromisoformat(typed)
-    except ValueError:
-        errors[name] = _(_TODAY_MISSING)
-        return None
-
-
-def number_of(typed):
-    """A number as it is typed: decimal comma or point, with or without < and thousands marks; (sign, value).
-
-    A value such as 1.234,5 or 1,234.5 has both marks: the last one is the decimal mark. ValueError else.
-    """
-    typed = typed.replace("\u00a0", "").replace(" ", "").replace("−", "-")
-    sign = typed[:1] if typed[:1] in "<>" else ""
-    rest = typed[len(sign) :]
-    comma, point = rest.rfind(","), rest.rfind(".")
-    if comma >= 0 and point >= 0:
-        decimal, other = (",", ".") if comma > point else (".", ",")
-        rest = rest.replace(other, "").replace(decimal, ".")
-    elif comma >= 0:
-        if rest.count(",") > 1:
-            raise ValueError(typed)
-        rest = rest.replace(",", ".")
-    value = float(rest)
-    if value != value or abs(value) == float("inf"):
-        raise ValueError(typed)
-    return sign, value
-
-
-def revision_of(form):
-    try:
-        return int(form.get("revision", ""))
-    except ValueError:
-        raise FormError({"": _("The form is not complete. Open the page again and send it once more.")}) from None
 
 
 # --- adding to a case ---
@@ -238,20 +180,6 @@ def _decision(services, user, code, form, _files):
     services.book.add_decision(user, code, number=text_of(form, "number", 80), on=on, kind=form["kind"], amount_vnd=amount,
                                issuer=text_of(form, "issuer", 200), text=text_of(form, "text"))  # fmt: skip
     return _("The decision is in the case.")
-
-
-def amount_of(typed):
-    """Whole đồng as typed, with thousands marks of either language; None where it is no such number.
-
-    >>> amount_of("50.000.000"), amount_of("50 000 000 đ"), amount_of("1,5 tr")
-    (50000000, 50000000, None)
-    """
-    bare = typed.replace("\u00a0", " ").removesuffix("đ").removesuffix("VND").strip()
-    groups = [g for mark in (".", ",", " ") for g in [bare.split(mark)] if len(g) > 1]
-    if len(groups) > 1 or (groups and not all(len(g) == 3 for g in groups[0][1:])):
-        return None
-    plain = "".join(groups[0]) if groups else bare
-    return int(plain) if plain.isdecimal() and len(plain) <= 15 else None
 
 
 def _note(services, user, code, form, _files):

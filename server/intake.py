@@ -1,9 +1,9 @@
 """What the inbox does with a report: its form read, files kept, the report and the register changed as one."""
 
 from server import casedesk, codes, drawing, handling, papers, photos
-from server.casedesk import FormError
 from server.drafts import KINDS
 from server.files import FileError
+from server.forms import FormError, text_of
 from server.handling import HandlingError
 from server.i18n import gettext as _
 from server.i18n import translations
@@ -17,9 +17,9 @@ def act(services, user, code, action, form, files):
     if action not in handling.ACTS:
         raise KeyError(action)
     kept = _kept(services, files)
-    given = {"reply": casedesk.text_of(form, "reply", 2000), "files": kept, "reason": casedesk.text_of(form, "reason", 500),
+    given = {"reply": text_of(form, "reply", 2000), "files": kept, "reason": text_of(form, "reason", 500),
              "commune": form.get("commune") or ""}  # fmt: skip
-    case = casedesk.text_of(form, "case", 40).split(" ")[0].upper()
+    case = text_of(form, "case", 40).split(" ")[0].upper()
     try:
         if action == "new":
             return _opened(services, user, code, form, given)
@@ -49,7 +49,7 @@ def _opened(services, user, code, form, given):
     """A case from a report, and the report joined to it: both or neither."""
     report = services.reports.get(code)
     errors = {}
-    name = casedesk.text_of(form, "name_vi", 200)
+    name = text_of(form, "name_vi", 200)
     media = [m for m in form.getlist("media") if m] or list(KINDS[report["kind"]][1])
     if not name:
         errors["name_vi"] = _("Give it a name in Vietnamese.")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from server import casedesk, casefile, caseforms, desk, drawing, editforms, papers, remediation
+from server import casedesk, casefile, caseforms, desk, drawing, editforms, forms, papers, remediation
 
 PHOTO = staffroom.shot()
 
@@ -469,13 +469,13 @@ def test_a_sampling_tells_every_wrong_line_together(office):
     ("1,234.5", ("", 1234.5)), ("9300", ("", 9300.0)), (">2400", (">", 2400.0)),
 ])  # fmt: skip
 def test_numbers_as_laboratories_write_them(typed, wanted):
-    assert casedesk.number_of(typed) == wanted
+    assert forms.number_of(typed) == wanted
 
 
 @pytest.mark.parametrize("typed", ["", "abc", "1,2,3", "nan", "inf", "1e999", "<"])
 def test_what_is_no_number_is_not_guessed(typed):
     with pytest.raises(ValueError):
-        casedesk.number_of(typed)
+        forms.number_of(typed)
 
 
 @pytest.mark.parametrize(

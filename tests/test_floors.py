@@ -134,6 +134,7 @@ FLOORS = [
         "server.caseforms",
         "server.ranking",
         "server.drawing",
+        "server.forms",
     },
     {"server.casedesk", "server.editforms", "server.timeline", "server.replies"},
     {"server.office", "server.intake"},

@@ -323,8 +323,7 @@ def test_keys_answer_reports_without_a_reload_and_undo(fresh):
         assert not seen.outside and [e for e in seen.errors if "422" not in e] == []
 
 
-@pytest.mark.parametrize("lang", ["vi", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("width", "lang"), [(1366, "en"), (390, "vi")])
 def test_staff_pages_are_clean_accessible_and_fit(city, width, lang):
     """No console error, no outside request, no axe violation of level A or AA, no sideways scroll, on every staff page."""
     if not AXE.is_file():

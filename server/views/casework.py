@@ -13,6 +13,7 @@ from server import (
     desk,
     drawing,
     editforms,
+    forms,
     maps,
     office,
     publication,
@@ -21,10 +22,10 @@ from server import (
     words,
 )
 from server.casebook import CaseError, NotYours
-from server.casedesk import FormError
 from server.cases import PUBLIC_FROM
 from server.errors import answer
 from server.files import FileError
+from server.forms import FormError
 from server.i18n import gettext as _
 from server.i18n import text
 from server.remediation import STAGES
@@ -223,14 +224,14 @@ def show(code, number):
 def propose(code):
     case = held(code)
     errors = {}
-    embargo = casedesk.day_of(request.form, "embargo", errors)
+    embargo = forms.day_of(request.form, "embargo", errors)
     shown = set(request.form.getlist("fields"))
     hold = [f["field"] for f in office.pending_fields(services(), case) if f["field"] not in shown]
     try:
         if errors:
             raise FormError(errors)
         services().gate.propose(
-            user(), code, note=casedesk.text_of(request.form, "note", 1000), embargo=embargo, hold=hold
+            user(), code, note=forms.text_of(request.form, "note", 1000), embargo=embargo, hold=hold
         )
     except NotYours:
         raise

@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 
-from server import atlas, casedesk, desk, handling, intake, maps, office, query, replies
-from server.casedesk import FormError
+from server import atlas, desk, forms, handling, intake, maps, office, query, replies
 from server.errors import answer
 from server.files import FileError
+from server.forms import FormError
 from server.i18n import gettext as _
 from server.security import allowed, takes_up_to, user
 
@@ -188,7 +188,7 @@ def back(code):
 def undo(number):
     code = known(request.form.get("code", ""))
     try:
-        intake.undo(services(), user(), number, casedesk.text_of(request.form, "reason", 500))
+        intake.undo(services(), user(), number, forms.text_of(request.form, "reason", 500))
     except KeyError:
         abort(404)
     except FormError as e:
