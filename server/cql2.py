@@ -1,7 +1,8 @@
 """CQL2 text (OGC 21-065r2): a filter read by recursive descent into a small tree.
 
 parse() checks everything against the fields it is given, so a tree that exists can be applied
-(server/sieve.py). Days are days in the city. Not there: arithmetic, arrays, functions of our own.
+(server/sieve.py). Days are days in the city. Not there: arithmetic, arrays, functions of our own. More than
+the standard, for GDAL: ILIKE, and days as texts beside a property that is a day.
 """
 
 import re
@@ -30,7 +31,7 @@ TEMPORAL = frozenset(
     )
 )
 _SHAPES = {"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"}
-_RESERVED = {"and", "or", "not", "like", "between", "in", "is", "null", "true", "false"}
+_RESERVED = {"and", "or", "not", "like", "ilike", "between", "in", "is", "null", "true", "false"}
 
 
 class FilterError(ValueError):
@@ -267,9 +268,10 @@ class _Reader:
             raise FilterError(N_("The geometry is asked with functions such as S_INTERSECTS (letter %(place)s)."),
                               place=place)  # fmt: skip
         negated = self.has("not")
-        if self.has("like"):
+        if self.word in ("like", "ilike"):
+            fold = (lambda node: Folded("casei", node)) if self.take().lower() == "ilike" else (lambda node: node)
             self.same_kind(left, "text", place)
-            return self.negated(negated, Predicate("like", (left, self.pattern())))
+            return self.negated(negated, Predicate("like", (fold(left), fold(self.pattern()))))
         if self.has("between"):
             low = self.operand(left)
             if not self.has("and"):
@@ -295,6 +297,8 @@ class _Reader:
     def operand(self, left):
         place = self.place
         node = self.scalar()
+        if left.kind == "date" and isinstance(node, Literal) and node.kind == "text" and day_of(node.value):
+            return Literal(day_of(node.value), "date")  # not in the standard, but GDAL writes days as texts
         self.same_kind(node, left.kind, place)
         return node
 
@@ -474,7 +478,7 @@ def translated(error, gettext):
     return gettext(error.message, **values)
 
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T?")  # GDAL writes days as 2025-07-01T
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
@@ -486,7 +490,7 @@ def day_of(text, *, only=None):
     """
     try:
         if _DAY.fullmatch(text) and only != "time":
-            return date.fromisoformat(text)
+            return date.fromisoformat(text[:10])
         if _TIME.fullmatch(text.upper()) and only != "date":
             whole = re.sub(r"\.\d+", "", text.upper()).replace("Z", "+00:00").replace(":60", ":59")
             return datetime.fromisoformat(whole).astimezone(UTC).astimezone(CITY).date()

@@ -130,6 +130,7 @@ def collection(url, c, brief=False):
         link(url(f"{path}/items", f="html"), "items", HTML, name),
         link(url(f"{path}/queryables", f="json"), f"{_REL}/queryables", SCHEMA, _("Properties that can be asked")),
     ]
+    links.append(link(url(f"{path}/schema", f="json"), "describedby", SCHEMA, _("What a feature looks like")))
     if c.spatial:
         tiles = _("Vector tiles")
         links.append(link(url(f"{path}/tiles", f="json"), f"{_REL}/tilesets-vector", JSON, tiles))
@@ -187,6 +188,24 @@ def queryables(url, c):
         "title": title(c.layer),
         "properties": properties,
         "additionalProperties": False,
+    }
+
+
+def schema(url, c):
+    """What a feature looks like, as JSON Schema: GDAL takes the kinds of its columns from here."""
+    properties = {f.name: property_schema(f) | {"nullable": not f.required} for f in c.fields}
+    text = {"type": "string"}
+    return {
+        "$id": url(f"/collections/{c.name}/schema"),
+        "title": title(c.layer),
+        "type": "object",
+        "required": ["type", "id", "geometry", "properties"],
+        "properties": {
+            "type": text | {"enum": ["Feature"]},
+            "id": text,
+            "geometry": {"type": "object", "nullable": True},
+            "properties": {"type": "object", "properties": properties},
+        },
     }
 
 

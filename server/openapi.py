@@ -3,13 +3,17 @@
 from layers.export import public_layers
 from server import documents
 from server.collections import MOST, SYSTEMS, USUAL
+from server.cql2 import MAX_LENGTH
 from server.documents import GEOJSON, HTML, JSON, MATRIX_SET, OPENAPI, SCHEMA, TILE
 from server.i18n import LANGUAGES
 from server.i18n import gettext as _
-from server.parameters import MAX_OFFSET
+from server.parameters import FILTER_LANGUAGES, MAX_OFFSET
 from server.tiles import LAST_ZOOM
 
 PROBLEM = "application/problem+json"
+_DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK = "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
+_WHEN = f"{_DAY}({_CLOCK})?"
 _URI = {"type": "string", "format": "uri", "enum": list(SYSTEMS)}
 
 
@@ -55,6 +59,9 @@ def _collection(c):
         base: _get(f"{tag}.collection", name, plain, JSON, "collection", tag=tag),
         f"{base}/queryables": _get(
             f"{tag}.queryables", _("Properties that can be asked"), [_f(), _lang()], SCHEMA, None, tag=tag
+        ),
+        f"{base}/schema": _get(
+            f"{tag}.schema", _("What a feature looks like"), [_f(("json",)), _lang()], SCHEMA, None, tag=tag, html=False
         ),
         f"{base}/items": _get(f"{tag}.items", name, _items(c), GEOJSON, "features", tag=tag),
         f"{base}/items/{{featureId}}": _get(
@@ -156,17 +163,20 @@ def _items(c):
         _query("offset", {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}, _("Features to pass by")),
         _query("bbox", numbers, _("Only features that meet this box, and those without a place"), style="form", explode=False),
         _crs("bbox-crs"),
-        _query("datetime", {"type": "string"}, _("A day, a time or an interval such as 2025-07-01/..")),
+        _query("datetime", {"type": "string", "pattern": f"^({_WHEN}|({_WHEN}|[.]{{2}})?/({_WHEN}|[.]{{2}})?)$"}, _("A day, a time or an interval such as 2025-07-01/..")),
         _crs("crs"),
-        _query("filter", {"type": "string"}, _("A filter in CQL2 text")),
-        _query("filter-lang", {"type": "string", "enum": ["cql2-text"], "default": "cql2-text"}, _("Language of the filter")),
+        _query("filter", {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}, _("A filter in CQL2 text")),
+        _query("filter-lang", {"type": "string", "enum": list(FILTER_LANGUAGES), "default": FILTER_LANGUAGES[0]}, _("Language of the filter")),
         _crs("filter-crs"),
         _listed(names, _("Properties to sort by, with - in front to turn the order"), "sortby", signs=True),
         _listed(names, _("Properties to be told, with commas"), "properties"),
     ]  # fmt: skip
     for f in c.fields:
         schema = documents.property_schema(f)
-        made.append(_query(f.name, {k: v for k, v in schema.items() if not k.startswith("x-")}, schema["title"]))
+        kind = {k: v for k, v in schema.items() if not k.startswith("x-")}
+        if f.kind == "text" and not f.allowed:
+            kind["minLength"] = 1
+        made.append(_query(f.name, kind, schema["title"]))
     return made
 
 

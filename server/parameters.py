@@ -21,6 +21,7 @@ ITEMS = (
     *ITEM, "bbox", "bbox-crs", "datetime", "limit", "offset", "filter", "filter-lang", "filter-crs", "sortby",
     "properties",
 )  # fmt: skip
+FILTER_LANGUAGES = ("cql2-text", "cql-text")  # the second was its name in drafts; GDAL asks with it
 MAX_OFFSET = 1_000_000_000
 MAX_VALUE = 2_000  # letters of a parameter; a filter may have more
 CQL2_KIND = {"text": "text", "number": "number", "integer": "number", "date": "date"}
@@ -211,6 +212,8 @@ def _value(f, text):
         number = math.nan
     if not math.isfinite(number):
         raise Refused(_("“%(name)s” must be a number.", name=f.name))
+    if f.kind == "integer" and number % 1:
+        raise Refused(_("“%(name)s” must be a whole number.", name=f.name))
     return number
 
 
@@ -245,8 +248,8 @@ def _tree(held, collection):
     text = held.get("filter")
     if text is None:
         return None
-    if held.get("filter-lang", "cql2-text") != "cql2-text":
-        raise Refused(_one_of("filter-lang", ("cql2-text",)))
+    if held.get("filter-lang", FILTER_LANGUAGES[0]) not in FILTER_LANGUAGES:
+        raise Refused(_one_of("filter-lang", FILTER_LANGUAGES))
     asked = system(held, "filter-crs")
     kinds = {f.name: CQL2_KIND[f.kind] for f in collection.fields}
     if collection.spatial:

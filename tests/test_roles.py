@@ -93,12 +93,12 @@ GET    /subscribe/stop/<token>                       everybody
 POST   /subscribe/stop/<token>                       everybody
 
 GET    /ogc/                                         everybody
-GET    /ogc/<path:rest>                              everybody
+GET    /ogc/<anytext:rest>                           everybody
 GET    /ogc/api                                      everybody
 GET    /ogc/collections                              everybody
 GET    /ogc/collections/<name>                       everybody
 GET    /ogc/collections/<name>/items                 everybody
-GET    /ogc/collections/<name>/items/<path:feature>  everybody
+GET    /ogc/collections/<name>/items/<anytext:feature> everybody
 GET    /ogc/collections/<name>/queryables            everybody
 GET    /ogc/collections/<name>/schema                everybody
 GET    /ogc/collections/<name>/tiles                 everybody

@@ -10,6 +10,7 @@ from dataclasses import replace
 from flask import Blueprint, Response, current_app, render_template, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import PathConverter
 
 from server import documents, featurepages, openapi, parameters
 from server.answers import data_response
@@ -23,7 +24,15 @@ from server.openapi import PROBLEM
 from server.security import public
 from server.tiles import LAST_ZOOM
 
+
+class AnyText(PathConverter):
+    """The rest of an address, whatever it holds; werkzeug's own stops at a line break."""
+
+    regex = "(?s:[^/].*?)"
+
+
 bp = Blueprint("ogc", __name__, url_prefix="/ogc")
+bp.record_once(lambda state: state.app.url_map.converters.update(anytext=AnyText))
 FORM = "1"  # of the answers: a new one makes every kept copy stale
 
 
@@ -191,6 +200,14 @@ def queryables(name):
     return send(documents.queryables(addresses(), c), SCHEMA, c.version)
 
 
+@bp.get("/collections/<name>/schema")
+@public
+def schema(name):
+    c = collection_of(name)
+    asked(choices=("json",))
+    return send(documents.schema(addresses(), c), SCHEMA, c.version)
+
+
 # --- features ---
 
 
@@ -238,7 +255,7 @@ def _steps(wanted, found):
         yield "prev", max(0, min(wanted.offset, found.matched) - wanted.limit)
 
 
-@bp.get("/collections/<name>/items/<path:feature>")
+@bp.get("/collections/<name>/items/<anytext:feature>")
 @public
 def item(name, feature):
     c = collection_of(name)
@@ -376,7 +393,7 @@ def _whole(number):
     return int(number)
 
 
-@bp.get("/<path:rest>")
+@bp.get("/<anytext:rest>")
 @public
 def nowhere(rest):
     raise NotFound()
