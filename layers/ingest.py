@@ -22,7 +22,7 @@ import pandas as pd
 import pyogrio
 import shapely
 
-from layers.catalogue import CheckedLayer, sift
+from layers.checks import CheckedLayer, sift
 from layers.errors import LayerError
 from layers.letters import fold
 

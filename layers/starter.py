@@ -17,7 +17,8 @@ import pandas as pd
 import shapely
 
 from geo import cells
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 
 TABLES = Path(__file__).parent / "starter"
 STANDARDS = Path(__file__).parent / "standards"

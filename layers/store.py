@@ -28,7 +28,8 @@ import shapely
 import sqlalchemy as sa
 
 from layers import audit, geopackage, migrations, rules
-from layers.catalogue import ALL, CheckedLayer, check
+from layers.catalogue import ALL
+from layers.checks import CheckedLayer, check
 from layers.errors import LayerError, StoreError
 
 SCHEMA_VERSION = 2
@@ -342,7 +343,7 @@ class Store:
 
     def _write_one(self, con, checked, source, who, note, mode):
         if not isinstance(checked, CheckedLayer):
-            raise TypeError("only what layers.catalogue.check has passed is written")
+            raise TypeError("only what layers.checks.check has passed is written")
         layer, table = checked.layer, _tables[checked.layer.name]
         if mode != "replace":
             self._settle_edit(con, layer)

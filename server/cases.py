@@ -12,7 +12,8 @@ import pandas as pd
 import shapely
 import sqlalchemy as sa
 
-from layers.catalogue import LAYERS, check
+from layers.catalogue import LAYERS
+from layers.checks import check
 from layers.errors import LayerError
 from server import casebook, publication, remediation
 from server.accounts import User

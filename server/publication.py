@@ -14,7 +14,8 @@ import shapely
 import sqlalchemy as sa
 
 from layers import audit
-from layers.catalogue import ALL, LAYERS, check
+from layers.catalogue import ALL, LAYERS
+from layers.checks import check
 from server.casebook import (
     FACTS,
     NOT_ENOUGH,

@@ -9,7 +9,8 @@ from datetime import date
 import pandas as pd
 from PIL import Image
 
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from server import photos
 
 DAY = date(2026, 11, 22)

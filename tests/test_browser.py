@@ -6,7 +6,8 @@ from datetime import date
 import browser
 import pytest
 
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from server.app import VENDOR, create_app
 from server.services import open_city
 from server.settings import Settings

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from layers import audit
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from server import casebook
 from server.accounts import User
 from server.casebook import CaseError, Conflict, NotYours

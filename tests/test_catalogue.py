@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
-from layers.catalogue import ALL, LAYERS, TABLES, CheckedLayer, check
+from layers.catalogue import ALL, LAYERS, TABLES
+from layers.checks import CheckedLayer, check
 from layers.errors import LayerError
 
 SQUARE = box(106.6, 20.8, 106.7, 20.9)

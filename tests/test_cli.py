@@ -153,7 +153,8 @@ def test_the_population_is_spread_anew_over_built_up_land(capfdbinary, filled):
     import geopandas as gpd
     import shapely
 
-    from layers.catalogue import ALL, check
+    from layers.catalogue import ALL
+    from layers.checks import check
 
     run(capfdbinary, "ledger", "--data", filled.data_dir)
     town = gpd.GeoDataFrame(

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from geo.coverage import PARTS, SCENARIOS, TREATED
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from server.figures import LEVELS, NO_DISTRICT, WARD_KINDS, Figures
 
 DAY = date(2026, 11, 22)

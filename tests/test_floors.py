@@ -48,6 +48,7 @@ FLOORS = [
     {"geo.siting"},
     {"layers.errors", "layers.letters", "layers.rules", "layers.mvt"},
     {"layers.catalogue", "layers.geopackage", "layers.audit", "layers.standards"},
+    {"layers.checks"},
     {"layers.migrations"},
     {"layers.store"},
     {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"}

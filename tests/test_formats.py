@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from geo import projection
 from layers import formats, shapefile
-from layers.catalogue import ALL, Field, Layer, check
+from layers.catalogue import ALL, Field, Layer
+from layers.checks import check
 from layers.errors import LayerError
 from layers.export import public_fields
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from layers import geopackage
-from layers.catalogue import ALL, LAYERS, check
+from layers.catalogue import ALL, LAYERS
+from layers.checks import check
 from layers.geopackage import decode, encode
 
 HOLED = Polygon([(0, 0), (9, 0), (9, 9), (0, 9)], [[(1, 1), (2, 1), (2, 2), (1, 2)]])

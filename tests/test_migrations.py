@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from layers import audit, migrations
 from layers import store as store_module
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from layers.errors import StoreError
 from layers.store import FILE_NAME, SCHEMA_VERSION, Store
 

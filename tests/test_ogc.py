@@ -20,7 +20,8 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layers.catalogue import ALL, Code, Field, Layer, check
+from layers.catalogue import ALL, Code, Field, Layer
+from layers.checks import check
 from layers.export import public_fields, public_layers
 from server.app import VENDOR, create_app
 from server.collections import CRS84, EVERYTHING, SYSTEMS, Collections, Selection

@@ -243,7 +243,8 @@ def test_downloads_are_what_they_say(client, tmp_path):
 
 
 def test_a_stopped_plant_changes_pages_and_programs_that_day(starter_store, tmp_path):
-    from layers.catalogue import ALL, check
+    from layers.catalogue import ALL
+    from layers.checks import check
 
     services = open_city(shutil.copytree(starter_store, tmp_path / "data"), today=DAY)
     try:

@@ -19,7 +19,8 @@ from pyproj import Geod
 from geo import coverage, population
 from geo.coverage import PARTS, SCENARIOS, TREATED
 from layers import rasters
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from layers.errors import LayerError
 from layers.store import Store
 from server.figures import WARD_KINDS, Figures

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from PIL import Image
 from shapely.geometry import Point
 
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from server import doorstep, photos
 from server.app import VENDOR, create_app
 from server.pace import Pace

@@ -16,7 +16,8 @@ from PIL import Image
 from shapely.geometry import Point, box
 
 from layers import audit
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from server import codes, handling, photos, reportbook
 from server.drafts import COLOURS, KINDS, Draft, DraftError, clean, draft
 from server.files import FileError, Files, checksum

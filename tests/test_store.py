@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from layers import geopackage
-from layers.catalogue import ALL, CheckedLayer, check
+from layers.catalogue import ALL
+from layers.checks import CheckedLayer, check
 from layers.errors import LayerError, StoreError
 from layers.store import FILE_NAME, Store
 
@@ -121,7 +122,8 @@ def test_a_snapshot_is_fresh_when_another_process_wrote(store, ask):
 from layers.store import Store
 store = Store(args[0])
 frame = store.snapshot("norms").assign(code="theirs")
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 store.write(check(ALL["norms"], frame), source="another process", mode="append")
 say(store.versions())
 """
@@ -443,7 +445,8 @@ say({n: pyogrio.read_info(args[0], layer=n)["features"] for n in layers})
 WRITER = """
 import geopandas as gpd, pandas as pd
 from shapely.geometry import Point
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from layers.store import Store
 
 def made(label):
@@ -496,7 +499,8 @@ import time
 from pathlib import Path
 import pandas as pd
 from layers import starter
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from layers.store import Store
 
 row = {"code": ["a"], "norm_vi": "x", "norm_en": "x", "value_low": 1, "value_likely": 2, "value_high": 3,

@@ -9,7 +9,8 @@ import pytest
 
 from layers import geopackage, rasters
 from layers import store as store_module
-from layers.catalogue import ALL, check
+from layers.catalogue import ALL
+from layers.checks import check
 from layers.errors import StoreError
 from layers.store import Store
 from server.figures import Figures
