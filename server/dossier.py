@@ -16,6 +16,7 @@ DECISIONS = {
     "limit": N_("limits to use"),
     "other": N_("other"),
 }
+FACILITIES = ("treatment_plants", "industrial_zones", "waste_sites", "port_areas")
 
 
 class Dossier(Docket):
@@ -167,8 +168,18 @@ class Dossier(Docket):
             self.link_in(con, user, code, kind, ref)
 
     def link_in(self, con, user, code, kind, ref):
-        """As link, inside a transaction that does other things too."""
+        """As link, inside a transaction that does other things too.
+
+        A case that is linked must be within this person's scope, a facility must be known. Whether there is such a
+        report is for server.reports to say, which calls this.
+        """
         role(user, WRITERS, N_("Your role does not link records."))
         self._held(con, user, code)
+        if kind not in ("report", "facility", "case") or (kind == "case" and ref == code):
+            raise CaseError(N_("This cannot be linked to a case."))
+        if kind == "case":
+            self._held(con, user, ref)
+        elif kind == "facility" and not any(ref in set(self._store.snapshot(n)["code"]) for n in FACILITIES):
+            raise CaseError(N_("There is no facility %(code)s."), code=ref)
         if self._link(con, user, code, kind, ref):
             self._audit(con, user, "link", code, None, {kind: ref})

@@ -506,6 +506,18 @@ def test_scope_by_ward_and_medium_holds_for_every_operation(city):
     assert city.book.get(case.code) == case
 
 
+def test_links_lead_somewhere(city):
+    case = opened(city.book)
+    city.book.link(INSPECTOR, case.code, "facility", "WW01")
+    city.book.link(INSPECTOR, case.code, "case", "HS01")
+    assert city.book.related(case.code)["facilities"] == ["WW01"] and city.book.linked("facility", "WW01") == [
+        case.code
+    ]
+    for kind, ref in (("facility", "WW99"), ("case", "HS-9999"), ("case", case.code), ("moon", "x")):
+        with pytest.raises(CaseError):
+            city.book.link(INSPECTOR, case.code, kind, ref)
+
+
 def test_a_planner_changes_nothing(city):
     case = opened(city.book)
     for operation in (
