@@ -40,6 +40,7 @@ FLOORS = [
         "geo.studies",
         "geo.candidates",
         "geo.robustness",
+        "geo.network",
         "geo.flows",
         "geo.indicators",
     },
