@@ -19,10 +19,12 @@ from layers.catalogue import ALL
 from layers.export import public_fields, public_layers
 from layers.letters import sort_key
 from server import sieve
+from server.filecache import Recent
 from server.tiles import Cache, Drawing
 
 MOST, USUAL = 10_000, 100  # features of a page
 _KEPT_CHOICES = 32  # of rows found, each collection
+_KEPT_ANSWERS = 16_000_000  # bytes
 _KEPT_LETTERS = 64_000_000  # of written features, all collections together
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 
@@ -287,6 +289,7 @@ class Collections:
     def __init__(self, store):
         self.store = store
         self.tiles = Cache(store.data_dir / "cache" / "tiles")
+        self.answers = Recent(_KEPT_ANSWERS)  # gzipped, by their tag
         self._held = {}
         self._lock = threading.Lock()
 
@@ -294,16 +297,20 @@ class Collections:
         """Layers first, then tables, in the order of the catalogue."""
         return public_layers()
 
-    def get(self, name):
-        """The newest version of a collection, or None where there is none of that name."""
+    def get(self, name, versions=None):
+        """The newest version of a collection, or None where there is none of that name.
+
+        versions: of the store, where they were just asked for.
+        """
         if name not in self.names():
             return None
-        frame = self.store.snapshot(name)  # the same object until the layer changes
+        version = (self.store.versions() if versions is None else versions).get(name, 0)
         with self._lock:
             held = self._held.get(name)
-        if held is not None and held.frame is frame:
+        if held is not None and held.version == version:
             self._make_room()
             return held
+        frame = self.store.snapshot(name)
         for _ in range(10):  # a version that came in between would lend its number to the older rows
             last = next(iter(self.store.history(name)), None)
             again = self.store.snapshot(name)
@@ -316,7 +323,8 @@ class Collections:
         return made
 
     def every(self):
-        return [self.get(name) for name in self.names()]
+        versions = self.store.versions()
+        return [self.get(name, versions) for name in self.names()]
 
     def _make_room(self):
         if sum(c.letters for c in list(self._held.values())) > _KEPT_LETTERS:

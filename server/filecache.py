@@ -1,9 +1,10 @@
-"""Files that are made from data and kept on disk: by version of the data and of the program that made them."""
+"""What is made from data and kept: files on disk by version of data and program, recent answers in memory."""
 
 import hashlib
 import os
 import tempfile
 import threading
+from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,3 +47,33 @@ def write(path, body):
     with os.fdopen(handle, "wb") as file:
         file.write(body)
     os.replace(fresh, path)
+
+
+class Recent:
+    """Bytes by key, the ones asked for last; together at most `limit` bytes. Safe to use from several threads."""
+
+    OVERHEAD = 200  # of a key and its place, about
+
+    def __init__(self, limit):
+        self.limit, self.size = limit, 0
+        self._held = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self._held)
+
+    def get(self, key):
+        """The bytes, or None."""
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+            return self._held.get(key)
+
+    def put(self, key, body):
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = body
+                self.size += len(body) + self.OVERHEAD
+            while self.size > self.limit:
+                _key, dropped = self._held.popitem(last=False)
+                self.size -= len(dropped) + self.OVERHEAD

@@ -73,29 +73,21 @@ class Cache:
     def __init__(self, folder, *, memory=32_000_000, disk=256_000_000):
         self._folder = Path(folder)
         self._mark = filecache.fingerprint(mvt, sys.modules[__name__], catalogue)
-        self._memory, self._disk = memory, disk
-        self._held, self._size = OrderedDict(), 0
+        self._disk = disk
+        self.recent = filecache.Recent(memory)
         self._on_disk = {}  # (layer, version): bytes
         self._lock = threading.Lock()
 
     def get(self, key, make):
         """The tile of a key; make() gives its bytes where it is not kept yet."""
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key]
-        body = self._read(key)
+        body = self.recent.get(key)
         if body is None:
-            body = make()
-            body = gzip.compress(body, 6, mtime=0) if body else b""
-            self._write(key, body)
-        with self._lock:
-            if key not in self._held:
-                self._held[key] = body
-                self._size += len(body) + 200  # of the key and its place
-            while self._size > self._memory:
-                _, dropped = self._held.popitem(last=False)
-                self._size -= len(dropped) + 200
+            body = self._read(key)
+            if body is None:
+                body = make()
+                body = gzip.compress(body, 6, mtime=0) if body else b""
+                self._write(key, body)
+            self.recent.put(key, body)
         return body
 
     def _path(self, key):

@@ -379,11 +379,11 @@ def test_neither_memory_nor_disk_grows_without_end(tmp_path):
     cache = tiles.Cache(tmp_path / "tiles", memory=20_000, disk=30_000)
     for x in range(100):
         cache.get(("hotspots", 1, 14, x, 0), make(noise.bytes(1000)))
-    assert cache._size <= 20_000 and len(cache._held) < 20
+    assert cache.recent.size <= 20_000 and len(cache.recent) < 20
     assert 20_000 < sum(f.stat().st_size for f in tmp_path.rglob("*.gz")) <= 30_000
     for x in range(10_000):
         cache.get(("hotspots", 1, 15, x, 0), make(b""))
-    assert len(cache._held) <= 100
+    assert len(cache.recent) <= 100
 
 
 def test_a_disk_that_refuses_does_not_matter(tmp_path):

@@ -75,19 +75,26 @@ def collection_of(name):
     return found
 
 
-def send(body, mimetype, version, **headers):
-    """A document for programs: a dict or finished text, with an ETag of its data version and address."""
-    if isinstance(body, dict):
-        body = _json(body)
-    body = body.encode()
-    small = request.accept_encodings["gzip"] > 0 and len(body) > 1024
-    response = data_response(
-        gzip.compress(body, 5, mtime=0) if small else body,
-        mimetype,
-        version=f"{FORM} {version} {language()} {request.url}",
-    )
-    if small and response.status_code == 200:
-        response.headers["Content-Encoding"] = "gzip"
+def send(make, mimetype, version, **headers):
+    """A document for programs, with an ETag of its data version and address.
+
+    make() gives a dict or finished text; it is not called where the reader has the document already, and what it
+    gave is kept for a while in the form in which most ask for it, gzipped.
+    """
+    version = f"{FORM} {version} {language()} {request.url}"
+    response = data_response(b"", mimetype, version=version)
+    if response.status_code != 304:
+        small = request.accept_encodings["gzip"] > 0
+        body = shelf().answers.get(version) if small else None
+        if body is None:
+            body = make()
+            body = (_json(body) if isinstance(body, dict) else body).encode()
+            if small:
+                body = gzip.compress(body, 5, mtime=0)
+                shelf().answers.put(version, body)
+        response.set_data(body)
+        if small:
+            response.headers["Content-Encoding"] = "gzip"
     response.vary.update(("Accept", "Accept-Encoding"))
     response.headers.extend(headers)
     return response
@@ -144,30 +151,27 @@ def open_to_other_sites(response):
 @public
 def landing():
     _held, form = asked()
-    made = documents.landing(addresses())
     if form == "html":
-        return page("ogc.html", made=made, collections=shelf().every(), address=addresses().plain(""))
-    return send(made, JSON, "landing")
+        return page("ogc.html", collections=shelf().every(), address=addresses().plain(""))
+    return send(lambda: documents.landing(addresses()), JSON, "landing")
 
 
 @bp.get("/conformance")
 @public
 def conformance():
     _held, form = asked()
-    made = documents.conformance(addresses())
     if form == "html":
-        return page("ogc_conformance.html", made=made)
-    return send(made, JSON, "conformance")
+        return page("ogc_conformance.html", made=documents.conformance(addresses()))
+    return send(lambda: documents.conformance(addresses()), JSON, "conformance")
 
 
 @bp.get("/api")
 @public
 def api():
     _held, form = asked()
-    made = openapi.document(addresses(), shelf().every())
     if form == "html":
-        return page("ogc_api.html", made=made)
-    return send(made, OPENAPI, services().store.stamp())
+        return page("ogc_api.html", made=openapi.document(addresses(), shelf().every()))
+    return send(lambda: openapi.document(addresses(), shelf().every()), OPENAPI, services().store.stamp())
 
 
 @bp.get("/collections")
@@ -176,7 +180,7 @@ def collections():
     _held, form = asked()
     if form == "html":
         return page("ogc_collections.html", collections=shelf().every())
-    return send(documents.collections(addresses(), shelf().every()), JSON, services().store.stamp())
+    return send(lambda: documents.collections(addresses(), shelf().every()), JSON, services().store.stamp())
 
 
 @bp.get("/collections/<name>")
@@ -187,7 +191,7 @@ def collection(name):
     made = documents.collection(addresses(), c)
     if form == "html":
         return page("ogc_collection.html", c=c, made=made, title=documents.title(c.layer), address=addresses())
-    return send(made, JSON, c.version)
+    return send(lambda: made, JSON, c.version)
 
 
 @bp.get("/collections/<name>/queryables")
@@ -197,7 +201,7 @@ def queryables(name):
     _held, form = asked()
     if form == "html":
         return page("ogc_queryables.html", c=c, title=documents.title(c.layer))
-    return send(documents.queryables(addresses(), c), SCHEMA, c.version)
+    return send(lambda: documents.queryables(addresses(), c), SCHEMA, c.version)
 
 
 @bp.get("/collections/<name>/schema")
@@ -205,7 +209,7 @@ def queryables(name):
 def schema(name):
     c = collection_of(name)
     asked(choices=("json",))
-    return send(documents.schema(addresses(), c), SCHEMA, c.version)
+    return send(lambda: documents.schema(addresses(), c), SCHEMA, c.version)
 
 
 # --- features ---
@@ -218,17 +222,22 @@ def items(name):
     wanted = parameters.items(_filled(), c)
     if parameters.representation(dict(wanted.given), ("json", "html"), _preferred) == "html":
         return _items_page(c, wanted)
+    content_crs = {"Content-Crs": f"<{wanted.system.uri}>"}
+    return send(lambda: _features(c, wanted), GEOJSON, c.version, **content_crs)
+
+
+def _features(c, wanted):
+    """A page of features as the text of a GeoJSON FeatureCollection."""
     found = c.page(wanted.selection, wanted.limit, wanted.offset, wanted.system, wanted.properties)
     links = [
         documents.link(_again(wanted, f="json"), "self", GEOJSON),
         documents.link(_again(wanted, f="html"), "alternate", HTML),
         *(documents.link(_again(wanted, f="json", offset=n), rel, GEOJSON) for rel, n in _steps(wanted, found)),
-        documents.link(addresses()(f"/collections/{name}", f="json"), "collection", JSON),
+        documents.link(addresses()(f"/collections/{c.name}", f="json"), "collection", JSON),
     ]
     head = f'"numberMatched":{found.matched},"numberReturned":{len(found.features)},"links":{_json(links)}'
     features = ",\n".join(found.features)
-    body = f'{{"type":"FeatureCollection",{head},"features":[\n{features}\n]}}\n'
-    return send(body, GEOJSON, c.version, **{"Content-Crs": f"<{wanted.system.uri}>"})
+    return f'{{"type":"FeatureCollection",{head},"features":[\n{features}\n]}}\n'
 
 
 def _filled():
@@ -277,7 +286,7 @@ def item(name, feature):
     ]
     body = c.features([row], system)[0]
     body = f'{body[:-1]},"links":{_json(links)}}}\n'
-    return send(body, GEOJSON, c.version, **{"Content-Crs": f"<{system.uri}>"})
+    return send(lambda: body, GEOJSON, c.version, **{"Content-Crs": f"<{system.uri}>"})
 
 
 def _item_address(c, feature, **changes):
@@ -321,7 +330,7 @@ def _map(c, rows):
 @public
 def matrix_sets():
     asked(choices=("json",))
-    return send(documents.matrix_sets(addresses()), JSON, "grids")
+    return send(lambda: documents.matrix_sets(addresses()), JSON, "grids")
 
 
 @bp.get("/tileMatrixSets/<grid>")
@@ -329,7 +338,7 @@ def matrix_sets():
 def matrix_set(grid):
     asked(choices=("json",))
     _grid(grid)
-    return send(documents.matrix_set(addresses()), JSON, "grid")
+    return send(lambda: documents.matrix_set(addresses()), JSON, "grid")
 
 
 def _grid(grid):
@@ -349,7 +358,7 @@ def _spatial(name):
 def tilesets(name):
     c = _spatial(name)
     asked(choices=("json",))
-    return send(documents.tilesets(addresses(), c), JSON, c.version)
+    return send(lambda: documents.tilesets(addresses(), c), JSON, c.version)
 
 
 @bp.get("/collections/<name>/tiles/<grid>")
@@ -359,7 +368,7 @@ def tileset(name, grid):
     _grid(grid)
     _held, form = asked(choices=("json", "tilejson"))
     make = documents.tilejson if form == "tilejson" else documents.tileset
-    return send(make(addresses(), c), JSON, c.version)
+    return send(lambda: make(addresses(), c), JSON, c.version)
 
 
 @bp.get("/collections/<name>/tiles/<grid>/<z>/<y>/<x>")
