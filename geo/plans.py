@@ -16,8 +16,8 @@ class Effort:
     """How hard to look. gap: relative gap at which to be content. rounds: of the relaxation. trials: exchanges
     weighed per search. kicks: searches from a disturbed choice. kernel_pairs: the options the relaxation likes best,
     up to so many pairs within reach, are chosen from outright. outright_pairs: with no more pairs than this left a
-    case is solved outright, in at most `nodes` nodes and `seconds` (None: no limit; seconds make the plan depend on
-    the machine); unlimited_pairs: the same where no capacity binds, which is easier.
+    case is solved outright; unlimited_pairs: the same where no capacity binds, which is easier. nodes, seconds: of
+    each such solution (None: no limit); seconds make the plan depend on the machine.
     """
 
     gap: float = 1e-3

@@ -1,7 +1,9 @@
 """Suitability: grids one can check in the head, distances against every pair, strips that must not be seen, rankings."""
 
 import tracemalloc
+from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -15,11 +17,14 @@ from hypothesis import strategies as st
 from rasterio.io import MemoryFile
 
 from geo.candidates import Candidates, best_places
+from geo.distances import land_need, read_table, safe_distance
 from geo.explanation import explain, explain_all
 from geo.grids import Grid, GridError, Slope, grid_of, read_rows, resampled, squares_where, study_grid
+from geo.locations import case
 from geo.nearness import Features, along_rows, along_rows_within
 from geo.population import Surface
 from geo.robustness import monte_carlo, one_at_a_time, ranks, turning_points
+from geo.siting import cover
 from geo.studies import Criterion, Curve, Far, Limit, Near, Study, StudyError
 from geo.suitability import Cancelled, strips, suitability
 
@@ -469,6 +474,48 @@ def test_best_places_of_any_scores(seed, apart, height):
 def test_nowhere_to_stand_gives_no_places():
     result = suitability(study([Near("water", AREA)]))
     assert len(best_places(result, 3, 20)) == 0
+
+
+def test_from_the_law_to_the_plan():
+    """A town of 2 x 2 km with a river, a park and houses: the law's ring decides where a plant of 20,000 m³/day may stand,
+    and what is chosen never stands in the river, in the park, in the ring or outside."""
+    town = layer(shapely.Point(1000, 1000).buffer(1000))
+    river = layer(shapely.LineString([(0, 300), (2000, 900)]).buffer(40))
+    park, houses = (
+        layer(square(1400, 1200, 1700, 1500)),
+        layer(square(600, 1300, 900, 1500), square(900, 100, 1100, 200)),
+    )
+    table = read_table(Path(__file__).resolve().parents[1] / "layers" / "standards" / "safe_distances.csv")
+    kind, day = "mechanical, physico-chemical and biological treatment", date(2026, 11, 22)
+    land = land_need(table, day, "wastewater treatment plant", 20_000)
+    radius = float(np.sqrt(land.plot_ha * 10_000 / np.pi))
+    free = {}
+    for enclosed in (False, True):
+        ring = safe_distance(table, day, kind, capacity=20_000, enclosed=enclosed)
+        rules = [Near("river", river), Near("park", park), Near("houses", houses, ring.distance_m, source=ring.rows[0])]
+        near_river = Criterion("river_far", river, Curve(((0, 1.0), (800, 0.0))))
+        asked = study(
+            [*rules, Far("receiving", river, 700)], [near_river], study_grid(town, 20), town, plot_radius_m=radius
+        )
+        result = suitability(asked)
+        free[enclosed] = result.excluded_ha()["free"]
+        sites = best_places(result, 12, 200)
+        assert len(sites) > 3
+        for point in sites.geometry:
+            assert town[0].contains(point)
+            assert min(point.distance(river[0]), point.distance(park[0])) >= radius
+            assert houses.distance(point).min() >= ring.distance_m + radius
+        sites = sites.set_index(sites.index.map("site {}".format))
+        demand = gpd.GeoDataFrame(
+            {"m3_day": [9000.0, 7000.0]}, index=["north", "south"], geometry=houses.centroid.values, crs=CRS
+        )
+        sizes = pd.DataFrame({"capacity_m3_day": [20_000.0], "cost": [1.0]})
+        plan = cover(case(demand, sites, sizes, within_m=1500, number=1))
+        assert plan.status == "optimal" and set(plan.chosen.index) <= set(sites.index)
+        why = explain(asked, *shapely.get_coordinates(houses.centroid)[0])
+        assert why.reasons[0].code == "houses" and why.reasons[0].source == ring.rows[0]
+        assert why.reasons[0].by == ring.distance_m
+    assert free[True] > 1.5 * free[False]
 
 
 # --- robustness
