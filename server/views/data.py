@@ -93,10 +93,9 @@ def overview():
 
 
 def _file(name, kind, code):
-    notes = {"csv": _("for programs"), "xlsx": _("for Excel"), "zip": _("zipped"), "kml": _("for Google Earth")}
     asked = {"crs": code} if code != 4326 and ALL[name].geometry and not formats.KINDS[kind].only_degrees else {}
     address = url_for("data.layer", name=name, kind=kind, **asked)
-    return {"kind": kind, "label": formats.KINDS[kind].label, "url": address, "note": notes.get(kind, "")}
+    return {"kind": kind, "label": formats.KINDS[kind].label, "url": address, "note": ""}
 
 
 def _system(code):
