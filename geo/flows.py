@@ -138,6 +138,8 @@ def alike(i, j, worth):
     The set of j of a row is told by two sums of random numbers, always the same. Sets that share one sum, once in
     10^15, get more labels than needed; sets that share both would have to be unlucky once in 10^30.
     """
+    if not len(i):
+        return np.zeros(0, dtype=np.intp), 0
     marks = np.random.default_rng(0).integers(1, 2**50, size=(2, int(j.max()) + 1)).astype(float)
     sums = [np.bincount(i, mark[j], minlength=len(worth)) for mark in marks]
     order = np.argsort(sums[0], kind="stable") if np.ptp(worth) == 0 else np.lexsort((worth, sums[0]))

@@ -208,6 +208,14 @@ def test_unlimited_room(seed):
     assert cover(c).value == pytest.approx(by_hand)
 
 
+def test_standing_plants_that_take_all_leave_nothing_to_gain():
+    plants = points([(1000, 0), (5000, 0)], "PQ", spare_m3_day=[np.inf, np.inf])
+    for effort in (None, replace(FEW, kernel_pairs=100)):
+        plan = cover(line_case(plants=plants), effort=effort)
+        assert (plan.value, plan.standing_m3_day, plan.gain_m3_day) == (1050, 1050, 0)
+        assert plan.status == "optimal"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_small_covering_median_and_costs_are_optimal(seed):
     c = random_case(seed, demands=6, sites=5, plants=1, number=3)
