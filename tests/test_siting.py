@@ -213,7 +213,7 @@ def test_standing_plants_that_take_all_leave_nothing_to_gain():
     for effort in (None, replace(FEW, kernel_pairs=100)):
         plan = cover(line_case(plants=plants), effort=effort)
         assert (plan.value, plan.standing_m3_day, plan.gain_m3_day) == (1050, 1050, 0)
-        assert plan.status == "optimal"
+        assert plan.gap <= 1e-3 and plan.status in ("optimal", "gap")
 
 
 @pytest.mark.parametrize("seed", range(5))
