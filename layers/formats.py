@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 
 import geopandas as gpd
 import numpy as np
@@ -68,7 +69,9 @@ def kinds_for(name):
     return [k for k, kind in KINDS.items() if (ALL[name].geometry or kind.tables) and (k != "parquet" or has_parquet())]
 
 
+@cache
 def has_parquet():
+    """Whether GeoParquet can be written here."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:

@@ -35,6 +35,7 @@ class Drawing:
         self._properties = {k: np.asarray(v, dtype=object) for k, v in properties.items()}
         self._shapes = shapely.transform(shapely.force_2d(np.asarray(shapes, dtype=object)), mvt.mercator)
         self._tree = shapely.STRtree(self._shapes)
+        self._tree.query(shapely.Point(0, 0))  # GEOS builds it at the first question, which must be one thread's
         self._by_zoom = OrderedDict()
         self._lock = threading.Lock()
 
