@@ -360,6 +360,8 @@ def judge_set(verdicts, required):
     """
     required = frozenset(required)
     verdicts = [v for v in verdicts if v.parameter in required or v.word not in ("no_limit", "not_required")]
+    measured = {v.parameter for v in verdicts if v.value is not None}  # an empty line beside a result says nothing
+    verdicts = [v for v in verdicts if v.state != "not_measured" or v.parameter not in measured]
     met = {v.parameter for v in verdicts if v.state == "meets"}
     exceeding = tuple(sorted({v.parameter for v in verdicts if v.state == "exceeds"}))
     undecided = tuple(sorted({v.parameter for v in verdicts if v.state not in ("meets", "exceeds")}))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import folium
+import folium.plugins
 from branca.element import MacroElement
 from folium.elements import JSCSSMixin
 from folium.template import Template

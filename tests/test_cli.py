@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -128,7 +127,7 @@ def test_serve_prints_its_address_answers_and_stops(folder):
         with urllib.request.urlopen(address + "?lang=en", timeout=60) as answer:
             assert b"reaches a working plant" in answer.read()
     finally:
-        server.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
+        server.terminate()
         _, err = server.communicate(timeout=60)
     assert b"Traceback" not in err
 
@@ -212,7 +211,9 @@ def test_the_audit_is_verified_exported_and_held_against_a_noted_head(filled, ca
     assert cli.main([*words, "--head", f"{int(head.split(':')[0]) + 5}:{'0' * 64}"]) == 1
     told = capsys.readouterr()
     assert "was noted, but the audit ends" in told.out and "does not hold: 1 problem." in told.err
-    assert cli.main(["audit", "export", "--data", str(filled.data_dir), "--thing", "case:HS01", "--format", "json"]) == 0
+    assert (
+        cli.main(["audit", "export", "--data", str(filled.data_dir), "--thing", "case:HS01", "--format", "json"]) == 0
+    )
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["action"], row["thing"]) == ("adopt", "case:HS01")
 

@@ -81,6 +81,7 @@ GET    /track/<code>/photo/<int:number>              everybody
 POST   /track/<code>/forget                          everybody
 POST   /track/<code>/message                         everybody
 POST   /track/<code>/same                            everybody
+POST   /track/<code>/withdraw                        everybody
 
 GET    /subscribe                                    everybody
 POST   /subscribe                                    everybody

@@ -533,7 +533,7 @@ def test_top_level_names():
         if line.strip() and not line.startswith("#")
     ]
     allowed = {"server", "geo", "layers", "templates", "tests", "README.md"}
-    allowed |= {"requirements.txt", "requirements-parquet.txt"}
+    allowed |= {"requirements.txt", "requirements-parquet.txt", "requirements-oidc.txt"}
     allowed |= {"run.py", "pyproject.toml", ".ci", ".gitignore", ".git"}
     names = {path.name for path in ROOT.iterdir()}
     names = {name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored)}
