@@ -22,6 +22,7 @@ import pandas as pd
 import pyogrio
 import shapely
 
+from layers import shapefile
 from layers.checks import CheckedLayer, sift
 from layers.errors import LayerError
 from layers.letters import fold
@@ -37,6 +38,7 @@ _INSIDE_ZIP = (".gpkg", ".shp", ".geojson", ".kml", ".fgb", ".csv", ".xlsx")
 # Words people write over coordinate columns, folded; the first of each pair is the easting or longitude.
 _EAST = ("lon", "long", "longitude", "kinh do", "lng", "easting", "e", "x", "toa do x", "point x", "xcoord")
 _NORTH = ("lat", "latitude", "vi do", "northing", "n", "y", "toa do y", "point y", "ycoord")
+_GUARD = re.compile(r"\A'(?='*[=+\-@\t\r])")  # before a text that Excel would take for a formula
 _WKT = ("wkt", "geom wkt", "geometry", "the geom", "hinh hoc")
 
 
@@ -139,6 +141,9 @@ def _vector(path, digest, sheet, shown):
         raise LayerError(f"{shown} has no rows.")
     if len(frame) > MAX_ROWS:
         raise LayerError(f"{shown} has more than {MAX_ROWS:,} rows. Split the file.")
+    key = path.with_name("fields.csv")  # beside a Shapefile that we gave out: names and texts that did not fit
+    if path.suffix.lower() == ".shp" and key.is_file():
+        frame = shapefile.restored(frame, key.read_text(encoding="utf-8-sig", errors="replace"))
     notes = []
     others = [x for x in layers if x != (sheet or layers[0])]
     if others:
@@ -176,7 +181,7 @@ def _csv(path, shown):
             raise LayerError(f"{shown} line {i}: {len(row)} values, but only {len(head)} headings.")
     body = [(r + [""] * len(head))[: len(head)] for r in rows[1:]]
     frame = pd.DataFrame(body, columns=head, dtype=object)
-    return frame.map(lambda v: v.strip() or None), notes
+    return frame.map(lambda v: _GUARD.sub("", v.strip()) or None), notes
 
 
 def _xlsx(path, sheet, shown):
@@ -271,18 +276,30 @@ def _column(frame, words):
 
 
 def mapping(layer, columns):
-    """Guess which column holds which field: by name, Vietnamese or English label; {column: field}."""
-    known = {}
+    """Guess which column holds which field; {column: field}.
+
+    First by name, then by Vietnamese or English label, with or without a unit or name in brackets behind it.
+    """
+    names, labels = {}, {}
     for f in layer.fields:
-        for word in (f.name, f.name.replace("_", " "), f.vi, f.en):
-            known.setdefault(fold(word), f.name)
+        for word in (f.name, f.name.replace("_", " ")):
+            names.setdefault(fold(word), f.name)
+        for word in (f.vi, f.en):
+            labels.setdefault(fold(word), f.name)
     out, taken = {}, set()
-    for c in columns:
-        name = known.get(fold(re.sub(r"[_\W]+", " ", str(c)))) or known.get(fold(str(c)))
-        if name and name not in taken:
-            out[c] = name
-            taken.add(name)
-    return out
+    for known, inside in ((names, True), (labels, False)):
+        for c in columns:
+            before, _, bracket = str(c).rstrip(")").rpartition(" (")
+            spelled = _spellings(str(c), bracket if inside else before)
+            name = next((known[w] for w in map(fold, spelled) if w in known), None)
+            if name and name not in taken and c not in out:
+                out[c] = name
+                taken.add(name)
+    return {c: out[c] for c in columns if c in out}
+
+
+def _spellings(*texts):
+    return [w for t in texts if t for w in (re.sub(r"[_\W]+", " ", t), t)]
 
 
 def rename(frame, layer, columns):
@@ -364,8 +381,7 @@ def _differences(layer, old, new):
 
 def _same_area(a, b):
     """A polygon and a multipolygon of it are one shape."""
-    return shapely.get_dimensions(a) == shapely.get_dimensions(b) == 2 and shapely.equals(a, b)
-
-
-def _shown(value):
-    return None if value is None or pd.isna(value) else value
+    if not shapely.get_dimensions(a) == shapely.get_dimensions(b) == 2:
+        return False
+    a, b = (shapely.multipolygons(shapely.get_parts(g)) if shapely.get_type_id(g) == 3 else g for g in (a, b))
+    return bool(shapely.equals_exact(a, b, tolerance=1e-9, normalize=True)) or bool(shapely.equals(a, b))

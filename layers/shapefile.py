@@ -224,11 +224,33 @@ def short_name(field):
     return (f"{short}_{language}" if language else short)[:MAX_NAME]
 
 
+_DICTIONARY = ["shapefile_field", "field", "part", "kind", "vi", "en", "unit"]
+
+
+def restored(frame, dictionary):
+    """A frame read from one of these files, with its own column names and its long texts whole again.
+
+    dictionary: the text of fields.csv. A frame with another one, or columns that it does not name, stay as they are.
+    """
+    rows = list(csv.DictReader(io.StringIO(dictionary.lstrip("\ufeff"))))
+    if not rows or list(rows[0]) != _DICTIONARY:
+        return frame
+    rows = [r for r in rows if r["shapefile_field"] in frame.columns]
+    parts = {r["field"]: [q["shapefile_field"] for q in rows if q["field"] == r["field"]] for r in rows}
+    out = frame.drop(columns=[n for names in parts.values() for n in names])
+    for place, (field, names) in enumerate(parts.items()):
+        column = frame[names[0]]
+        for more in names[1:]:
+            column = column.where(frame[more].isna(), column.fillna("") + frame[more].fillna(""))
+        out.insert(place, field, column)
+    return out
+
+
 def _dictionary(fields, names, tables):
     known = {f[0]: f for f in fields}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(["shapefile_field", "field", "part", "kind", "vi", "en", "unit"])
+    writer.writerow(_DICTIONARY)
     for short, (field, part, *_rest) in zip(names, tables, strict=True):
         _name, kind, vi, en, unit = known[field]
         writer.writerow([short, field, part, kind, vi, en, unit])

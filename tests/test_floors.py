@@ -48,12 +48,11 @@ FLOORS = [
     {"geo.exchange", "geo.medians"},
     {"geo.siting"},
     {"layers.errors", "layers.letters", "layers.rules", "layers.mvt"},
-    {"layers.catalogue", "layers.geopackage", "layers.audit", "layers.standards"},
+    {"layers.catalogue", "layers.geopackage", "layers.audit", "layers.standards", "layers.kml", "layers.shapefile"},
     {"layers.checks"},
     {"layers.migrations"},
     {"layers.store"},
-    {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"}
-    | {"layers.kml", "layers.shapefile"},
+    {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"},
     {"layers.formats"},
     {
         "server.assets",
