@@ -385,3 +385,7 @@ def _same_area(a, b):
         return False
     a, b = (shapely.multipolygons(shapely.get_parts(g)) if shapely.get_type_id(g) == 3 else g for g in (a, b))
     return bool(shapely.equals_exact(a, b, tolerance=1e-9, normalize=True)) or bool(shapely.equals(a, b))
+
+
+def _shown(value):
+    return None if value is None or pd.isna(value) else value
