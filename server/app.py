@@ -23,10 +23,12 @@ VENDOR = ROOT / "server" / "vendor"
 VIEWS = (
     *("pages", "coverage", "hotspots", "facilities", "data", "report", "subscribe", "ogc"),
     *("account", "admin", "desk", "inbox", "casework"),
+    *("jobs", "imports", "layers", "plan", "scenarios"),
 )
 SUFFIXES = {".css", ".js", ".svg", ".png", ".woff2", ".ico", ".json", ".webmanifest", ".txt"}
 SQUEEZABLE = ("text/", "application/json", "application/geo+json", "application/javascript", "image/svg+xml",
-              "application/xml", "application/manifest+json")  # fmt: skip
+              "application/xml", "application/manifest+json", "application/ld+json",
+              "application/vnd.google-earth.kml+xml")  # fmt: skip
 YEAR = 365 * 24 * 3600
 
 mimetypes.add_type("font/woff2", ".woff2")
