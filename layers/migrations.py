@@ -46,4 +46,31 @@ def _to_2(con):
             con.exec_driver_sql("UPDATE cx_archive SET rows=? WHERE layer=? AND version=?", (packed, layer, version))
 
 
-_STEPS = {1: _to_2}
+def _to_3(con):
+    """Data in and out: the archive in parts."""
+    _archive_in_parts(con)
+
+
+def _archive_in_parts(con):
+    """Versions move from one blob each to parts of at most 2,000 rows that all say which fields they hold."""
+    con.exec_driver_sql("ALTER TABLE cx_archive RENAME TO cx_archive_whole")
+    con.exec_driver_sql(
+        "CREATE TABLE cx_archive (layer TEXT NOT NULL, version INTEGER NOT NULL, part INTEGER NOT NULL, "
+        "rows BLOB NOT NULL, PRIMARY KEY (layer, version, part))"
+    )
+    for layer, version in con.exec_driver_sql("SELECT layer, version FROM cx_archive_whole").all():
+        packed = con.exec_driver_sql(
+            "SELECT rows FROM cx_archive_whole WHERE layer=? AND version=?", (layer, version)
+        ).scalar()
+        body = json.loads(zlib.decompress(packed))
+        if isinstance(body, list):  # rows alone: the order of the table's columns, the geometry last
+            names = [r[1] for r in con.exec_driver_sql(f'PRAGMA table_info("{layer}")') if r[1] != "fid"]
+            body = {"fields": sorted(names, key=lambda n: n == "geom"), "rows": body}
+        for part, at in enumerate(range(0, max(len(body["rows"]), 1), 2_000)):
+            some = {"fields": body["fields"], "rows": body["rows"][at : at + 2_000]}
+            packed = zlib.compress(json.dumps(some, ensure_ascii=False).encode(), 6)
+            con.exec_driver_sql("INSERT INTO cx_archive VALUES (?,?,?,?)", (layer, version, part, packed))
+    con.exec_driver_sql("DROP TABLE cx_archive_whole")
+
+
+_STEPS = {1: _to_2, 2: _to_3}

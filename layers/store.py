@@ -9,30 +9,24 @@ Another program, such as QGIS, may edit the file. What it wrote becomes a versio
 catalogue's promises; otherwise the last good version stays in use and `refused` says why.
 """
 
-import hashlib
-import json
 import logging
 import os
 import sqlite3
 import tempfile
 import threading
-import zlib
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import geopandas as gpd
-import numpy as np
-import pandas as pd
 import shapely
 import sqlalchemy as sa
 
-from layers import audit, geopackage, migrations, rules
+from layers import archive, audit, geopackage, migrations, rows, rules
 from layers.catalogue import ALL
 from layers.checks import CheckedLayer, check
 from layers.errors import LayerError, StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
 _GATED = "{name} changes through the register only, where a second person approves what becomes public."
@@ -56,14 +50,6 @@ _versions = sa.Table(
     sa.Column("note", sa.Text),
     sa.Column("changed", sa.Text),  # the file's own time of change of the layer after this version
     sa.UniqueConstraint("layer", "version"),
-)
-_archive = sa.Table(
-    "cx_archive",
-    _metadata,
-    sa.Column("layer", sa.Text, primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True),
-    # zlib of JSON: {"fields": names, "rows": a list per row}; before schema 2 the rows alone, in catalogue order
-    sa.Column("rows", sa.LargeBinary, nullable=False),
 )
 
 
@@ -129,6 +115,7 @@ class Store:
             else:
                 geopackage.create(raw)
             _metadata.create_all(con)
+            archive.create(con)
             audit.create(con)
             for layer in ALL.values():
                 kind = _KIND[layer.geometry] if layer.geometry else None
@@ -240,7 +227,9 @@ class Store:
             raise LayerError(_GATED.format(name=name))
         checked = check(ALL[name], self._read(con, name))
         note = " ".join(checked.repairs) or None
-        self._add_version(con, checked.layer, _records(checked), "another program", "edit of the file", note)
+        self._add_version(
+            con, checked.layer, rows.records(checked.layer, checked.rows), "another program", "edit of the file", note
+        )
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
@@ -281,11 +270,10 @@ class Store:
             return self._archived(con, name, number)
 
     def _archived(self, con, name, number):
-        query = sa.select(_archive.c.rows).where(_archive.c.layer == name, _archive.c.version == number)
-        packed = con.scalar(query)
-        if packed is None:
+        frame = archive.frame(con, ALL[name], number)
+        if frame is None:
             raise StoreError(f"Version {number} of {name} is not kept.")
-        return _unpacked(ALL[name], json.loads(zlib.decompress(packed)))
+        return frame
 
     def within(self, name, west, south, east, north):
         """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached."""
@@ -304,7 +292,7 @@ class Store:
         query = sa.select(*columns).order_by(table.c.fid)
         if where is not None:
             query = query.where(where)
-        return _frame(layer, con.execute(query).all())
+        return rows.frame_of(layer, con.execute(query).all())
 
     # --- writing ---
 
@@ -350,12 +338,12 @@ class Store:
         if mode == "replace":
             con.execute(table.delete())
         elif mode == "upsert":
-            for key in _keys(checked):
+            for key in rows.keys(layer, checked.rows):
                 con.execute(table.delete().where(*_same(table, layer, key)))
         elif mode == "append":
             there = [
                 "/".join("–" if v is None else str(v) for v in key)
-                for key in _keys(checked)
+                for key in rows.keys(layer, checked.rows)
                 if con.scalar(sa.select(sa.exists().where(*_same(table, layer, key))))
             ]
             if there:
@@ -367,12 +355,12 @@ class Store:
                 )
         else:
             raise ValueError(f"mode '{mode}' is not replace, append or upsert")
-        records = _records(checked)
+        records = rows.records(checked.layer, checked.rows)
         if records:
             con.execute(table.insert(), records)
         geopackage.touch(con.connection.driver_connection, layer.name)
         if mode != "replace":
-            records = _records(CheckedLayer(layer, self._read(con, layer.name)))
+            records = rows.records(layer, self._read(con, layer.name))
         self._add_version(con, layer, records, who, source, note)
 
     def _settle_edit(self, con, layer):
@@ -390,7 +378,7 @@ class Store:
                 ) from e
         good = check(layer, self._archived(con, layer.name, version), repair=False)
         con.execute(_tables[layer.name].delete())
-        if records := _records(good):
+        if records := rows.records(layer, good.rows):
             con.execute(_tables[layer.name].insert(), records)
 
     def _add_version(self, con, layer, records, who, source, note):
@@ -398,27 +386,22 @@ class Store:
         lost = rules.lost(layer.name, {r.get("code") for r in records})
         if lost and last and not rules.lost(layer.name, set(self._archived(con, layer.name, last)["code"])):
             raise StoreError(lost)
-        digest = _hash(records)
+        number, at = last + 1, datetime.now(UTC)
+        count, digest = archive.put(con, layer.name, number, records)
         con.execute(
             _versions.insert().values(
-                layer=layer.name, version=last + 1, at=_now(), who=who, source=source, note=note, rows=len(records),
+                layer=layer.name, version=number, at=_iso(at), who=who, source=source, note=note, rows=count,
                 sha256=digest, changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
             )
         )  # fmt: skip
         audit.append(
-            con, at=datetime.now(UTC), who=who, action="version", thing=f"layer:{layer.name}",
-            new={"version": last + 1, "rows": len(records), "sha256": digest, "source": source, "note": note},
+            con, at=at, who=who, action="version", thing=f"layer:{layer.name}",
+            new={"version": number, "rows": count, "sha256": digest, "source": source, "note": note},
         )  # fmt: skip
-        body = {"fields": list(records[0]) if records else [], "rows": [_packed(r) for r in records]}
-        packed = zlib.compress(json.dumps(body, ensure_ascii=False).encode(), 6)
-        con.execute(_archive.insert().values(layer=layer.name, version=last + 1, rows=packed))
-        long_ago = (datetime.now(UTC) - KEPT_FOR).isoformat(timespec="milliseconds")
-        old = sa.select(_versions.c.version).where(_versions.c.layer == layer.name, _versions.c.at < long_ago)
-        con.execute(
-            _archive.delete().where(
-                _archive.c.layer == layer.name, _archive.c.version.in_(old), _archive.c.version < last
-            )
+        old = sa.select(_versions.c.version).where(
+            _versions.c.layer == layer.name, _versions.c.at < _iso(at - KEPT_FOR), _versions.c.version < last
         )
+        archive.drop(con, layer.name, old)
 
     def restore(self, name, number, *, who="system"):
         """Put an earlier version of a layer back, as a new version; StoreError for a layer behind the gate."""
@@ -443,88 +426,9 @@ class Store:
         os.replace(fresh, path)
 
 
-def _keys(checked):
-    fields = [checked.layer.by_name[k] for k in checked.layer.key]
-    return [
-        tuple(_plain(v, f.kind) for v, f in zip(row, fields, strict=True))
-        for row in checked.rows[list(checked.layer.key)].itertuples(index=False)
-    ]
-
-
 def _same(table, layer, key):
     return [table.c[k].is_(None) if v is None else table.c[k] == v for k, v in zip(layer.key, key, strict=True)]
 
 
-def _records(checked):
-    rows = checked.rows
-    columns = {f.name: [_plain(v, f.kind) for v in rows[f.name]] for f in checked.layer.fields}
-    if checked.layer.geometry:
-        geoms = rows.geometry.to_numpy()
-        if checked.layer.geometry == "Polygon":  # one declared type: areas are kept as multi areas
-            geoms = np.array([_multi(g) for g in geoms], dtype=object)
-        columns[geopackage.GEOMETRY_COLUMN] = list(geoms)
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _multi(geom):
-    return shapely.MultiPolygon([geom]) if geom is not None and geom.geom_type == "Polygon" else geom
-
-
-def _plain(value, kind="text"):
-    if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NaT:
-        return None
-    if kind == "date" or isinstance(value, pd.Timestamp):
-        return value.date()
-    if kind == "integer":
-        return int(value)
-    return float(value) if kind == "number" else value
-
-
-def _packed(record):
-    """A record as JSON values: dates as ISO text, a geometry as the hex of its blob."""
-    out = []
-    for name, value in record.items():
-        if name == geopackage.GEOMETRY_COLUMN:
-            value = None if value is None else geopackage.encode([value])[0].hex()
-        elif isinstance(value, date):
-            value = value.isoformat()
-        out.append(value)
-    return out
-
-
-def _unpacked(layer, body):
-    """The frame of an archived version; fields that the layer got later are blank, lost ones are left out."""
-    wanted = [f.name for f in layer.fields] + ([geopackage.GEOMETRY_COLUMN] if layer.geometry else [])
-    if isinstance(body, list):
-        return _frame(layer, body)
-    at = {name: i for i, name in enumerate(body["fields"])}
-    return _frame(layer, [[row[at[n]] if n in at else None for n in wanted] for row in body["rows"]])
-
-
-def _frame(layer, rows):
-    """The frame of rows: values in catalogue order, then the geometry as a blob or its hex."""
-    names = [f.name for f in layer.fields] + (["geometry"] if layer.geometry else [])
-    frame = pd.DataFrame([tuple(r) for r in rows], columns=names, dtype=object)
-    for f in layer.fields:
-        if f.kind in ("number", "integer"):
-            frame[f.name] = frame[f.name].astype(float)
-        elif f.kind == "date":
-            frame[f.name] = pd.to_datetime(frame[f.name]).astype("datetime64[us]")
-    if layer.geometry:
-        blobs = [bytes.fromhex(b) if isinstance(b, str) else b for b in frame.pop("geometry")]
-        geoms = np.asarray(geopackage.decode(blobs), dtype=object)
-        frame = gpd.GeoDataFrame(frame, geometry=geoms, crs=geopackage.SRID)
-    return frame
-
-
-def _hash(records):
-    digest = hashlib.sha256()
-    for record in records:
-        for value in record.values():
-            digest.update(value.wkb if isinstance(value, shapely.Geometry) else repr(value).encode())
-            digest.update(b"\x1f")
-    return digest.hexdigest()
-
-
-def _now():
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _iso(at):
+    return at.isoformat(timespec="milliseconds")

@@ -1,7 +1,9 @@
 """A store of an earlier version is brought to the present one; a copy of it stays."""
 
 import gzip
+import json
 import sqlite3
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -46,6 +48,56 @@ def test_a_store_of_schema_1_opens_with_its_rows(old):
     finally:
         store.close()
     assert "relapses" not in before
+
+
+@pytest.fixture
+def second(tmp_path):
+    folder = tmp_path / "second"
+    folder.mkdir()
+    (folder / FILE_NAME).write_bytes(gzip.decompress(OLD.with_name("store-schema-2.gpkg.gz").read_bytes()))
+    return folder
+
+
+def test_a_store_of_schema_2_keeps_rows_hashes_and_every_earlier_version(second):
+    with closing(sqlite3.connect(second / FILE_NAME)) as con:
+        before = con.execute("SELECT layer, version, rows, sha256 FROM layer_versions ORDER BY id").fetchall()
+        whole = {
+            (layer, version): json.loads(zlib.decompress(packed))
+            for layer, version, packed in con.execute("SELECT layer, version, rows FROM cx_archive")
+        }
+    store = Store(second)
+    try:
+        kept = [(h["layer"], h["version"], h["rows"], h["sha256"]) for h in reversed(store.history())]
+        assert kept == before and len(kept) == 8
+        for name, version, count, _ in before:
+            frame, body = store.version(name, version), whole[name, version]
+            assert len(frame) == count == len(body["rows"])
+            first = ALL[name].fields[0].name
+            assert frame[first].tolist() == [row[body["fields"].index(first)] for row in body["rows"]]
+        store.restore("waste_sites", 1)
+        assert store.history("waste_sites")[0]["sha256"] == store.history("waste_sites")[2]["sha256"]
+        assert len(store.snapshot("waste_sites")) == 4
+    finally:
+        store.close()
+
+
+def test_a_large_version_is_split_when_it_moves(second):
+    """5,000 rows in one blob, as schema 2 kept them, become three parts; the order stays."""
+    with closing(sqlite3.connect(second / FILE_NAME)) as con, con:
+        (packed,) = con.execute("SELECT rows FROM cx_archive WHERE layer='norms'").fetchone()
+        body = json.loads(zlib.decompress(packed))
+        at = body["fields"].index("code")
+        many = [[*row[:at], f"N{i}", *row[at + 1 :]] for i, row in enumerate(body["rows"] * 1_000)][:5_000]
+        packed = zlib.compress(json.dumps({"fields": body["fields"], "rows": many}).encode())
+        con.execute("UPDATE cx_archive SET rows=? WHERE layer='norms'", (packed,))
+    store = Store(second)
+    try:
+        assert store.version("norms", 1)["code"].tolist() == [f"N{i}" for i in range(5_000)]
+        with closing(sqlite3.connect(store.path)) as con:
+            assert con.execute("SELECT part FROM cx_archive WHERE layer='norms'").fetchall() == [(0,), (1,), (2,)]
+            assert not con.execute("SELECT 1 FROM sqlite_master WHERE name='cx_archive_whole'").fetchone()
+    finally:
+        store.close()
 
 
 def test_an_archived_version_of_schema_1_can_still_be_read(old):

@@ -1,0 +1,104 @@
+"""Rows between frames and the database: plain values for writing, typed frames after reading, one hash of both."""
+
+import hashlib
+from datetime import date
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from layers import geopackage
+
+
+def plain(value, kind="text"):
+    """A value of a frame as the database keeps it; NaN, NaT and None are None. kind: of the catalogue's field."""
+    if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NaT:
+        return None
+    if kind == "date" or isinstance(value, pd.Timestamp):
+        return value.date()
+    if kind == "integer":
+        return int(value)
+    return float(value) if kind == "number" else value
+
+
+def keys(layer, frame):
+    """The key of every row of a checked frame, as a tuple of plain values."""
+    fields = [layer.by_name[k] for k in layer.key]
+    return [
+        tuple(plain(v, f.kind) for v, f in zip(row, fields, strict=True))
+        for row in frame[list(layer.key)].itertuples(index=False)
+    ]
+
+
+def records(layer, frame):
+    """Rows of a checked frame as dicts of plain values in catalogue order, the geometry last."""
+    columns = {f.name: [plain(v, f.kind) for v in frame[f.name]] for f in layer.fields}
+    if layer.geometry:
+        geoms = frame.geometry.to_numpy()
+        if layer.geometry == "Polygon":  # one declared type: areas are kept as multi areas
+            geoms = np.array([_multi(g) for g in geoms], dtype=object)
+        columns[geopackage.GEOMETRY_COLUMN] = list(geoms)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _multi(geom):
+    return shapely.MultiPolygon([geom]) if geom is not None and geom.geom_type == "Polygon" else geom
+
+
+def packed(record):
+    """A record as JSON values: dates as ISO text, a geometry as the hex of its blob."""
+    out = []
+    for name, value in record.items():
+        if name == geopackage.GEOMETRY_COLUMN:
+            value = None if value is None else geopackage.encode([value])[0].hex()
+        elif isinstance(value, date):
+            value = value.isoformat()
+        out.append(value)
+    return out
+
+
+def unpacked(layer, body):
+    """The frame of packed rows; fields that the layer got later are blank, lost ones are left out.
+
+    body: {"fields": names, "rows": a list per row}, or the rows alone, in catalogue order.
+    """
+    if isinstance(body, list):
+        return frame_of(layer, body)
+    wanted = [f.name for f in layer.fields] + ([geopackage.GEOMETRY_COLUMN] if layer.geometry else [])
+    at = {name: i for i, name in enumerate(body["fields"])}
+    return frame_of(layer, [[row[at[n]] if n in at else None for n in wanted] for row in body["rows"]])
+
+
+def frame_of(layer, rows):
+    """The typed frame of rows: values in catalogue order, then the geometry as a blob or its hex.
+
+    Numbers are float (NaN = missing), dates datetime64 (NaT), text str or None, geometry in EPSG:4326 or None.
+    """
+    names = [f.name for f in layer.fields] + (["geometry"] if layer.geometry else [])
+    frame = pd.DataFrame([tuple(r) for r in rows], columns=names, dtype=object)
+    for f in layer.fields:
+        if f.kind in ("number", "integer"):
+            frame[f.name] = frame[f.name].astype(float)
+        elif f.kind == "date":
+            frame[f.name] = pd.to_datetime(frame[f.name]).astype("datetime64[us]")
+    if layer.geometry:
+        blobs = [bytes.fromhex(b) if isinstance(b, str) else b for b in frame.pop("geometry")]
+        geoms = np.asarray(geopackage.decode(blobs), dtype=object)
+        frame = gpd.GeoDataFrame(frame, geometry=geoms, crs=geopackage.SRID)
+    return frame
+
+
+class Digest:
+    """The SHA-256 of records, fed one after the other."""
+
+    def __init__(self):
+        self._hash = hashlib.sha256()
+
+    def feed(self, record):
+        for value in record.values():
+            self._hash.update(value.wkb if isinstance(value, shapely.Geometry) else repr(value).encode())
+            self._hash.update(b"\x1f")
+
+    def hex(self):
+        return self._hash.hexdigest()
