@@ -75,6 +75,11 @@ def frame(con, layer, version):
     return filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
 
 
+def kept(con, name):
+    """The numbers of the versions of a layer that are kept."""
+    return set(con.scalars(sa.select(_parts.c.version).where(_parts.c.layer == name).distinct()))
+
+
 def drop(con, name, versions):
     """Let go of the rows of some versions. versions: numbers, or a query that gives them."""
     con.execute(_parts.delete().where(_parts.c.layer == name, _parts.c.version.in_(versions)))

@@ -269,6 +269,46 @@ class Store:
         with self._engine.connect() as con:
             return self._archived(con, name, number)
 
+    def kept(self, name):
+        """Numbers of the versions of a layer whose rows are still there."""
+        with self._engine.connect() as con:
+            return archive.kept(con, name)
+
+    def version_at(self, name, moment):
+        """Number of the version of a layer that was in use at a moment (time with zone); 0 where it was still empty.
+
+        Raises StoreError before the first version of the whole store.
+        """
+        at = _iso(moment.astimezone(UTC))
+        with self._engine.connect() as con:
+            mine = sa.and_(_versions.c.layer == name, _versions.c.at <= at)
+            number = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(mine))
+            first = con.scalar(sa.select(sa.func.min(_versions.c.at)))
+        if number is None and (first is None or at < first):
+            raise StoreError(f"There were no data yet at {at}; the first ones are of {first or 'no day'}.")
+        return number or 0
+
+    def as_of(self, name, moment):
+        """The rows of a layer that were in use at a moment (time with zone), as snapshot() gives the newest.
+
+        Raises StoreError before the first version of the store, and where the rows are no longer kept.
+        """
+        number = self.version_at(name, moment)
+        if number == 0:
+            return rows.frame_of(ALL[name], [])
+        if number == self._look().get(name, (0,))[0]:
+            frame = self.snapshot(name)
+            with self._lock:
+                held, same = self._snapshots[name]
+            if held == number and same is frame:
+                return frame
+        if number not in self.kept(name):
+            raise StoreError(
+                f"At {_iso(moment.astimezone(UTC))} version {number} of {name} was in use. Its rows are no longer kept: "
+                f"those of earlier versions stay for {KEPT_FOR.days} days."
+            )
+        return self.version(name, number)
+
     def _archived(self, con, name, number):
         frame = archive.frame(con, ALL[name], number)
         if frame is None:

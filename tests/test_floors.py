@@ -53,7 +53,7 @@ FLOORS = [
     {"layers.checks", "layers.rows"},
     {"layers.migrations", "layers.archive"},
     {"layers.store"},
-    {"layers.boundaries"},
+    {"layers.boundaries", "layers.asof"},
     {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"},
     {"layers.formats"},
     {
