@@ -13,6 +13,7 @@ from server.cases import Cases
 from server.docket import WARD_KINDS
 from server.figures import Figures
 from server.files import Files
+from server.jobs import Jobs
 from server.notices import Notices
 from server.priorities import Priorities
 from server.publication import Publication
@@ -27,7 +28,7 @@ class Services:
     """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF.
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
-    book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail.
+    book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail; jobs: long work.
     """
 
     store: Store
@@ -41,6 +42,7 @@ class Services:
     priorities: Priorities = field(init=False)
     reports: Reports = field(init=False)
     notices: Notices = field(init=False)
+    jobs: Jobs = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
@@ -52,6 +54,7 @@ class Services:
         self.book.adopt()
         self.priorities = Priorities(self.store, self.book, self.population, now=self.now)
         self.notices = Notices(self.accounts, self.store.data_dir, now=self.now)
+        self.jobs = Jobs(self.store.data_dir)
 
     def _tie(self, con, user, case, report):
         self.book.link_in(con, user, case, "report", report)
@@ -64,6 +67,7 @@ class Services:
 
     def close(self):
         """Let go of the files."""
+        self.jobs.close()
         self.accounts.close()
         self.store.close()
 

@@ -128,6 +128,10 @@ POST   /account/sessions/<int:number>/end            staff
 POST   /account/sessions/end                         staff
 
 GET    /admin                                        admin
+GET    /jobs/<id>                                    staff
+GET    /jobs/<id>.json                               staff
+POST   /jobs/<id>/cancel                             staff
+
 GET    /admin/users                                  admin
 GET    /admin/users/new                              admin
 POST   /admin/users/new                              admin

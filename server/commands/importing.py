@@ -1,0 +1,94 @@
+"""run.py import: a file into a layer."""
+
+import getpass
+from pathlib import Path
+
+from layers.catalogue import ALL
+from server import imports
+from server.console import CommandError, console, open_services
+
+
+def add(command):
+    sub = command("import", run, "Bring a file into a layer: shows what it would do; --apply does it.")
+    sub.add_argument("layer", choices=sorted(ALL), metavar="LAYER", help="layer or table, as on the data page")
+    sub.add_argument(
+        "file", type=Path, help="GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX"
+    )
+    sub.add_argument("--apply", action="store_true", help="write it, as one version (run.py versions puts it back)")
+    sub.add_argument("--mode", choices=imports.MODES, default="upsert", help="upsert by key (default), replace, append")
+    sub.add_argument("--sheet", help="layer or sheet of the file to read")
+    sub.add_argument("--crs", metavar="CODE", help="what the coordinates are, e.g. 9210, 9209:swapped, 4326:shifted")
+    sub.add_argument("--map", action="append", default=[], metavar="COLUMN=FIELD", help="where a column goes")
+    sub.add_argument("--source", help="source of rows that name none")
+    sub.add_argument("--confidence", choices=("high", "medium", "low"), help="of rows that name none")
+    sub.add_argument("--quality", choices=("surveyed", "digitised", "approximate", "schematic", "none"),
+                     help="geometry quality of rows that name none")  # fmt: skip
+
+
+def run(arguments):
+    services = open_services(arguments)
+    store, register = services.store, ALL[arguments.layer].gated
+    columns = dict(_pair(text) for text in arguments.map)
+    fill = {"source": arguments.source, "confidence": arguments.confidence, "geometry_quality": arguments.quality}
+    prepared = imports.prepare(
+        store,
+        arguments.layer,
+        arguments.file,
+        sheet=arguments.sheet,
+        reading=imports.reading_of(arguments.crs) if arguments.crs else None,
+        columns=columns,
+        fill={k: v for k, v in fill.items() if v and k in ALL[arguments.layer].by_name},
+        mode=arguments.mode,
+        held=services.book.rows() if register else None,
+    )
+    trial = prepared.trial
+    for note in prepared.notes:
+        print(f"Note: {note}")
+    print("Columns: " + (", ".join(f"{c} → {f}" for c, f in prepared.columns.items()) or "none was recognised"))
+    if prepared.left_out:
+        print("Left out: " + ", ".join(map(str, prepared.left_out)))
+    for key in trial.new[:20]:
+        print(f"  new      {'/'.join(map(str, key))}")
+    for key, changes in list(trial.changed.items())[:20]:
+        said = "; ".join(f"{f}: {_short(a)} → {_short(b)}" for f, (a, b) in changes.items())
+        print(f"  changed  {'/'.join(map(str, key))}: {said}")
+    for problem in trial.refused[:20]:
+        print(f"  refused  {problem}")
+    gone = trial.missing if arguments.mode == "replace" else []
+    rows = len({p.row for p in trial.refused})
+    print(
+        f"{len(trial.new)} new, {len(trial.changed)} changed, {trial.same} the same, {len(gone)} to be removed, {rows} refused."
+    )
+    if rows:
+        kept = store.data_dir / f"refused-{prepared.name}.csv"
+        imports.write_refused(prepared, kept)
+        print(f"The refused rows with their reasons are in {kept}.")
+    if not arguments.apply:
+        print("Nothing was written. Add --apply to write it.")
+    elif register:
+        done = services.book.take_rows(
+            console(), trial.checked.rows, source=f"{prepared.name} ({prepared.sha256[:12]})"
+        )
+        print(
+            f"In the register: {len(done['new'])} new cases, {len(done['changed'])} changed. Stages do not change by import; "
+            "nothing is public before a second person approves it on the desk."
+        )
+    elif imports.apply(store, prepared, who=getpass.getuser(), mode=arguments.mode):
+        version = store.versions()[arguments.layer]
+        print(
+            f"Written as version {version} of {arguments.layer}. Undo: run.py versions {arguments.layer} --put-back {version - 1}"
+        )
+    else:
+        print("There was nothing to write.")
+
+
+def _pair(text):
+    column, sign, name = text.partition("=")
+    if not sign or not column or not name:
+        raise CommandError(f"--map '{text}': write it as COLUMN=FIELD.")
+    return column, name
+
+
+def _short(value):
+    text = "–" if value is None else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
