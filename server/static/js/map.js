@@ -175,7 +175,7 @@
     const spec = page.layers[id];
     const entry = (drawn[id] = { group: L.layerGroup(), byCode: new Map(), spec });
     const paint = (data) => {
-      const count = { ground, geojson, symbols: cx.symbols, signs: cx.signs }[spec.kind](map, entry, data);
+      const count = { ground, geojson, symbols: cx.symbols, signs: cx.signs, ...cx.painters }[spec.kind](map, entry, data);
       map.getContainer().setAttribute(`data-drawn-${id}`, String(count));
     };
     if (spec.on) entry.group.addTo(map);
