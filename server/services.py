@@ -13,6 +13,7 @@ from server.cases import Cases
 from server.docket import WARD_KINDS
 from server.figures import Figures
 from server.files import Files
+from server.importdesk import Imports
 from server.jobs import Jobs
 from server.notices import Notices
 from server.priorities import Priorities
@@ -28,7 +29,8 @@ class Services:
     """One open city. `today` may be set for tests. population: the raster of people, a GeoTIFF.
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
-    book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail; jobs: long work.
+    book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail; jobs: long work;
+    imports: files on their way into a layer.
     """
 
     store: Store
@@ -43,6 +45,7 @@ class Services:
     reports: Reports = field(init=False)
     notices: Notices = field(init=False)
     jobs: Jobs = field(init=False)
+    imports: Imports = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
@@ -55,6 +58,7 @@ class Services:
         self.priorities = Priorities(self.store, self.book, self.population, now=self.now)
         self.notices = Notices(self.accounts, self.store.data_dir, now=self.now)
         self.jobs = Jobs(self.store.data_dir)
+        self.imports = Imports(self.store, self.jobs, now=self.now)
 
     def _tie(self, con, user, case, report):
         self.book.link_in(con, user, case, "report", report)
