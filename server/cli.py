@@ -10,7 +10,10 @@ from server.accounts import AccountError
 from server.console import CommandError, with_data
 
 # Modules of server/commands with a function add(command), in the order of --help.
-COMMANDS = (*("serve", "ledger", "population", "importing", "export", "versions", "site", "user", "notices", "audit"),)
+COMMANDS = (
+    *("serve", "ledger", "population", "importing", "export", "versions", "site", "user", "notices", "audit"),
+    *("backup",),
+)
 
 
 def main(argv=None):
