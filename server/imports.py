@@ -18,6 +18,7 @@ from layers import ingest
 from layers.catalogue import ALL
 from layers.errors import LayerError
 from layers.letters import fold
+from server.i18n import N_
 
 WARD_KINDS = ("ward", "commune", "special_zone")
 MODES = ("upsert", "replace", "append")
@@ -43,10 +44,21 @@ class Prepared:
     sha256: str
     name: str
     frame: pd.DataFrame
+    version: int  # of the layer it was compared with
 
 
-def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert", held=None):
+class Stopped(Exception):
+    """stop() said so; nothing was written."""
+
+
+def prepare(
+    store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert", held=None,
+    progress=None, stop=None,
+):  # fmt: skip
     """Everything but the writing, as Prepared.
+
+    progress(share, words): called now and then, share 0..1, words a msgid. stop(): whether somebody wants
+    it to end, which raises Stopped.
 
     reading: a geo.crs.Reading somebody chose; without it the coordinate doctor decides, and asks where it
     is not sure. columns: {column: field} beside the guessed ones. fill: values for blank required fields.
@@ -54,12 +66,16 @@ def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, 
     with where they are not the public ones, as of the register.
     """
     layer, path = ALL[layer_name], Path(path)
+    step = _steps(progress, stop)
+    step(0.0, N_("The file is read"))
     if layer.gated and (mode != "upsert" or layer_name != "hotspots"):
         raise ImportRefused(f"{layer_name} belongs to the register: rows are added or changed by key, never replaced.")
+    version = store.versions().get(layer_name, 0)
     held = store.snapshot(layer_name) if held is None else held
     if path.exists() and path.samefile(store.path):
         raise ImportRefused("This is the store's own live file; GDAL must not open it here. Import a copy of it.")
     received = ingest.read(path, sheet=sheet)
+    step(0.4, N_("Rows are compared"))
     frame, notes = received.frame.reset_index(drop=True), list(received.notes)
     named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
     frame = _readable(frame, named, notes)
@@ -81,15 +97,123 @@ def prepare(store, layer_name, path, *, sheet=None, reading=None, columns=None, 
     trial = ingest.dry_run(held, layer, made)
     notes += trial.checked.repairs
     left_out = [c for c in named if c not in match]
-    return Prepared(layer, trial, match, left_out, diagnosis, notes, received.sha256, path.name, frame)
+    return Prepared(layer, trial, match, left_out, diagnosis, notes, received.sha256, path.name, frame, version)
 
 
-def apply(store, prepared, *, who, mode="upsert"):
+def _steps(progress, stop):
+    def step(share, words):
+        if stop is not None and stop():
+            raise Stopped
+        if progress is not None:
+            progress(share, words)
+
+    return step
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A column of a file: its name, its first different values as text, how many rows have one, and the guessed field
+    (None where none fits). role: "x" or "y" for coordinate columns, "wkt" for outlines as text, else ""."""
+
+    name: str
+    values: tuple
+    filled: int
+    field: str | None
+    role: str
+
+
+def samples(path, sheet=None, *, layer_name=None, most=5):
+    """(tuple of Sample, names of all layers or sheets of the file), for the step that matches columns."""
+    received = ingest.read(path, sheet=sheet)
+    frame = received.frame
+    named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
+    guessed = ingest.mapping(ALL[layer_name], named) if layer_name else {}
+    out = []
+    for c in frame.columns:
+        if c == "geometry":
+            continue
+        given = frame[c].dropna()
+        first = tuple(str(v)[:80] for v in given.drop_duplicates().iloc[:most])
+        role = "x" if c == received.x else "y" if c == received.y else ""
+        out.append(Sample(str(c), first, len(given), guessed.get(c), role))
+    return tuple(out), ()
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to read the coordinates of a file. text: as prepare's `reading` and --crs take it (reading_of);
+    points: (row from 0, lon, lat) of some rows, the same rows in every Option."""
+
+    text: str
+    reading: crs.Reading
+    points: tuple
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the coordinate doctor sees in a file. diagnosis: None where the file has no coordinates.
+
+    options: the best reading and its rivals, best first (at most four). apart_m: between the first two.
+    """
+
+    diagnosis: crs.Diagnosis | None
+    options: tuple
+    apart_m: float
+
+
+def doctor(store, path, *, sheet=None, progress=None, stop=None, most=60):
+    """What the coordinates of a file are, as Seen; nothing is written. LayerError where it cannot be read."""
+    step = _steps(progress, stop)
+    step(0.0, N_("The file is read"))
+    received = ingest.read(path, sheet=sheet)
+    frame, notes = received.frame.reset_index(drop=True), []
+    named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
+    frame = _readable(frame, named, notes)
+    step(0.5, N_("The coordinates are examined"))
+    x, y = _numbers_of(received, frame)
+    if x is None or not np.isfinite(x).any():
+        return Seen(None, (), float("nan"))
+    diagnosis = crs.diagnose(x, y, _area(store), places=_places(store, frame, named), declared=received.crs)
+    found = [r for part in diagnosis.parts for r in (part.tied or (part.first,))]
+    found += [part.second for part in diagnosis.parts if part.second is not None]
+    found = list(dict.fromkeys((r.epsg, r.swapped, r.shifted) for r in found))[:4]
+    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
+    options = []
+    for epsg, swapped, shifted in found:
+        reading = crs.reading(epsg, swapped=swapped, shifted=shifted)
+        lon, lat = crs.to_wgs84(x[rows], y[rows], reading)
+        points = tuple((int(i), float(a), float(b)) for i, a, b in zip(rows, lon, lat, strict=True) if np.isfinite(a))
+        options.append(Option(option(reading), reading, points))
+    return Seen(diagnosis, tuple(options), diagnosis.apart_m)
+
+
+def _numbers_of(received, frame):
+    if isinstance(frame, gpd.GeoDataFrame):
+        return crs.points_of(frame.geometry.to_numpy())
+    if received.x is None:
+        return None, None
+    return coordinates.parse_coordinates(frame[received.x])[0], coordinates.parse_coordinates(frame[received.y])[0]
+
+
+def _area(store):
+    land = store.snapshot("land")
+    return shapely.union_all(land[land["code"] != "L-OUT"].geometry.to_numpy()).buffer(0.1)
+
+
+def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expected=None):
     """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written.
+
+    expected: the version of the layer that people saw in the trial (prepared.version); where the layer has
+    changed since, ImportRefused with code "changed" and nothing is written.
 
     Layers behind the publication gate go to the register instead: see Cases.take_rows.
     """
     trial = prepared.trial
+    if expected is not None and store.versions().get(prepared.layer.name, 0) != expected:
+        error = ImportRefused("The layer was changed while the file was looked at. Check the file again.")
+        error.code = "changed"
+        raise error
     if not trial.new and not trial.changed and not (mode == "replace" and trial.missing):
         return False
     note = f"{len(trial.new)} new, {len(trial.changed)} changed, {len(trial.refused)} problems, sha256 {prepared.sha256[:12]}"
@@ -144,9 +268,7 @@ def _placed(store, received, frame, named, reading, notes):
         return gpd.GeoDataFrame(frame, geometry=[None] * len(frame), crs="EPSG:4326"), None
     if not np.isfinite(x).any():
         return gpd.GeoDataFrame(frame, geometry=[None] * len(frame), crs="EPSG:4326"), None
-    land = store.snapshot("land")
-    area = shapely.union_all(land[land["code"] != "L-OUT"].geometry.to_numpy()).buffer(0.1)
-    diagnosis = crs.diagnose(x, y, area, places=_places(store, frame, named), declared=declared)
+    diagnosis = crs.diagnose(x, y, _area(store), places=_places(store, frame, named), declared=declared)
     notes.append(diagnosis.reason_en)
     if reading is None:
         if diagnosis.verdict != "sure":
