@@ -19,6 +19,7 @@ from server.notices import Notices
 from server.priorities import Priorities
 from server.publication import Publication
 from server.reports import Reports
+from server.siting import Studies
 
 CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
 POPULATION = "population.tif"
@@ -30,7 +31,7 @@ class Services:
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
     book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail; jobs: long work;
-    imports: files on their way into a layer.
+    imports: files on their way into a layer; studies: of siting.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Services:
     notices: Notices = field(init=False)
     jobs: Jobs = field(init=False)
     imports: Imports = field(init=False)
+    studies: Studies = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
@@ -59,6 +61,7 @@ class Services:
         self.notices = Notices(self.accounts, self.store.data_dir, now=self.now)
         self.jobs = Jobs(self.store.data_dir)
         self.imports = Imports(self.store, self.jobs, now=self.now)
+        self.studies = Studies(self)
 
     def _tie(self, con, user, case, report):
         self.book.link_in(con, user, case, "report", report)

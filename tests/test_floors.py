@@ -143,6 +143,9 @@ FLOORS = [
     {"server.casedesk", "server.editforms", "server.timeline", "server.replies"},
     {"server.office", "server.intake"},
     {"server.casepage"},
+    {"server.sitewords", "server.sitekinds"},
+    {"server.docreader"},
+    {"server.sitespec"},
     {
         "server.jobs",
         "server.imports",
