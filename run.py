@@ -8,7 +8,8 @@
                                      fill wheelhouse/ for a computer without internet
                                      (PLATFORM: like this one, or win_amd64)
 
-Commands: serve, test, import, versions, ledger, population, setup, bundle.
+Commands: serve, test, ledger, population, import, export, versions, site, user, notices, audit, backup, restore,
+bench, setup, bundle.
 
 The first start needs the internet or a wheelhouse/ folder. It puts the Python packages of
 requirements.txt into .venv and the browser libraries into server/vendor; nothing outside this

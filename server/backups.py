@@ -24,7 +24,7 @@ from server.vault import FILE_NAME as ACCOUNTS_FILE
 MANIFEST = "cangxanh-backup.json"
 FORMAT = 1
 DATABASES = (STORE_FILE, ACCOUNTS_FILE)  # in this order: the register names people, never the other way round
-LEFT_OUT = ("backups", "jobs.db", "imports")  # copies of copies, and what is only under way
+LEFT_OUT = ("backups", "cache", "imports")  # copies of copies, what is made again, what is only under way
 _PIECE = 1 << 20
 
 
