@@ -142,7 +142,7 @@ FLOORS = [
     },
     {"server.casedesk", "server.editforms", "server.timeline", "server.replies"},
     {"server.office", "server.intake"},
-    {"server.casepage"},
+    {"server.casepage", "server.problems", "server.corners"},
     {"server.sitewords", "server.sitekinds"},
     {"server.docreader"},
     {"server.sitespec"},
