@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from server.nearby import Places, Points, distance_m
-from server.reportbook import report, root_of, row_of
+from server.reportbook import report
 
 SIMILAR_M, SIMILAR_TIME = 300, timedelta(days=3)
 HOTSPOT_M, WARD_M = 500, 2000
@@ -16,6 +16,11 @@ NOT_WARDS = ("city", "district")
 def set_aside(row):
     """Whether an officer set a report aside as none."""
     return row.state == "closed"
+
+
+def _rows(con, ids):
+    """{id: row} of reports."""
+    return {row.id: row for row in con.execute(sa.select(report).where(report.c.id.in_(ids)))} if ids else {}
 
 
 class Vicinity:
@@ -43,8 +48,9 @@ class Vicinity:
         """[(row, metres)] of reports within so many metres and between two moments, nearest first."""
         self.catch_up(con)
         found = self._points.within(lon, lat, metres, since=since, until=until)
-        rows = [(row_of(con, report.c.id == near.key), near.metres) for near in found]
-        return [(row, metres) for row, metres in rows if row.lon is not None]  # a withdrawn one has no place any more
+        rows = _rows(con, [near.key for near in found])
+        # a withdrawn one has no place any more
+        return [(rows[n.key], n.metres) for n in found if rows[n.key].lon is not None]
 
     def round(self, con, geometry, metres):
         """Rows of the reports within so many metres of a geometry in degrees, inside it or of its nearest edge."""
@@ -62,8 +68,10 @@ class Vicinity:
         if row.lon is None:
             return []
         at, found = datetime.fromisoformat(row.at), {}
-        for other, metres in self.reports(con, row.lon, row.lat, since=at - SIMILAR_TIME, until=at + SIMILAR_TIME):
-            root = root_of(con, other)
+        near = self.reports(con, row.lon, row.lat, since=at - SIMILAR_TIME, until=at + SIMILAR_TIME)
+        roots = _rows(con, [other.same_as for other, _ in near if other.same_as is not None])
+        for other, metres in near:
+            root = roots.get(other.same_as, other)
             if root.id != row.id and root.id not in found and not set_aside(root):
                 found[root.id] = (root, metres)
         return list(found.values())
