@@ -19,6 +19,7 @@ from server.notices import Notices
 from server.priorities import Priorities
 from server.publication import Publication
 from server.reports import Reports
+from server.scenarios import Scenarios
 from server.siting import Studies
 
 CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -31,7 +32,7 @@ class Services:
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
     book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail; jobs: long work;
-    imports: files on their way into a layer; studies: of siting.
+    imports: files on their way into a layer; studies: of siting; scenarios: plants by year.
     """
 
     store: Store
@@ -48,6 +49,7 @@ class Services:
     jobs: Jobs = field(init=False)
     imports: Imports = field(init=False)
     studies: Studies = field(init=False)
+    scenarios: Scenarios = field(init=False)
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
@@ -62,6 +64,7 @@ class Services:
         self.jobs = Jobs(self.store.data_dir)
         self.imports = Imports(self.store, self.jobs, now=self.now)
         self.studies = Studies(self)
+        self.scenarios = Scenarios(self.store, self.figures, now=self.now, studies=lambda: self.studies)
 
     def _tie(self, con, user, case, report):
         self.book.link_in(con, user, case, "report", report)
