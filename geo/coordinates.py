@@ -43,6 +43,8 @@ _THOUSANDS = re.compile(r"^([-+]?)(\d{1,3}(?:([ '.,])\d{3})(?:\3\d{3})*)(?:([.,]
 _DECIMAL = re.compile(r"^[-+]?(?:\d+[.,]?\d*|[.,]\d+)$")
 _OPEN = re.compile(r"^[-+]?[1-9]\d{0,2}([.,])\d{3}$")  # 597.432: decimals or thousands?
 
+_PLAIN = re.compile(r"-?\d+\.(?:\d{1,2}|\d{4,})\Z", re.ASCII)
+
 _WHY = {
     "blank": ("ô trống", "the cell is empty"),
     "text": ("không phải là một tọa độ", "this is not one coordinate: write one number or one angle in each cell"),
@@ -89,28 +91,78 @@ def parse_coordinates(values):
     [(4, 'blank'), (5, 'text')]
     """
     values = list(values)
-    read = [_read(value) for value in values]
-    decimals = {sign for _, _, sign, _ in read if sign and len(sign) == 1}
-    vietnamese = any(side == "b" for _, side, _, _ in read)
-    floats, problems = np.full(len(read), np.nan), []
-    for row, (value, side, sign, why) in enumerate(read):
-        if sign and len(sign) == 2:  # open
-            mark = sign[0]
-            other = "," if mark == "." else "."
-            if decimals >= {".", ","}:
-                why = "open"
-            elif other in decimals:
-                value *= 1000
-        if why is None and not np.isfinite(value):
-            why = "infinite"
-        if side == "n" and vietnamese:
-            why = "side"
-        if why:
-            vi, en = _WHY[why]
-            problems.append(Problem(row, values[row], why, f"Dòng {row + 1}: {vi}.", f"Row {row + 1}: {en}."))
-            continue
-        floats[row] = -abs(value) if side in ("s", "w") else value
-    return floats, tuple(problems)
+    column = Column()
+    column.feed(values)
+    floats, whys = column.floats()
+    return floats, tuple(problem(int(row), values[row], str(whys[row])) for row in np.flatnonzero(whys != ""))
+
+
+def problem(row, value, code):
+    """The Problem of a row (from 0) whose value was not read for the reason `code`."""
+    vi, en = _WHY[code]
+    return Problem(row, value, code, f"Dòng {row + 1}: {vi}.", f"Row {row + 1}: {en}.")
+
+
+class Column:
+    """A column that comes in pieces and is read as a whole, as parse_coordinates() reads a list.
+
+    Keeps some bytes for each row, not the values. `signs`: what the column has shown so far, "." and ","
+    for decimal signs and "b" for a Vietnamese north; a column may begin with the signs of another reading.
+    """
+
+    def __init__(self, signs=()):
+        self.signs = set(signs)
+        self._values, self._marks, self._sides, self._whys = [], [], [], []
+
+    def feed(self, values):
+        """Take more values of the column."""
+        read = [_read(value) for value in values]
+        self.signs |= {sign for _, _, sign, _ in read if sign and len(sign) == 1}
+        if any(side == "b" for _, side, _, _ in read):
+            self.signs.add("b")
+        self._values.append(np.array([r[0] for r in read], dtype=float))
+        self._sides.append(np.array([r[1] or "" for r in read], dtype="U1"))
+        self._marks.append(np.array([(r[2] or "")[:1] if r[2] and len(r[2]) == 2 else "" for r in read], dtype="U1"))
+        self._whys.append(np.array([r[3] or "" for r in read], dtype="U8"))
+
+    def floats(self):
+        """(numbers, codes): NaN where a value could not be read, and there the code of its Problem, else ""."""
+        if not self._values:
+            return np.zeros(0), np.zeros(0, dtype="U8")
+        values, sides, marks, whys = (
+            np.concatenate(parts) for parts in (self._values, self._sides, self._marks, self._whys)
+        )
+        if self.signs >= {".", ","}:
+            whys[marks != ""] = "open"
+        else:
+            for mark, other in ((".", ","), (",", ".")):
+                if other in self.signs:
+                    values = np.where(marks == mark, values * 1000, values)
+        whys[(whys == "") & ~np.isfinite(values)] = "infinite"
+        if "b" in self.signs:
+            whys[sides == "n"] = "side"
+        values = np.where(np.isin(sides, ("s", "w")), -np.abs(values), values)
+        return np.where(whys == "", values, np.nan), whys
+
+
+_SPLIT = re.compile(r"\s*[;|/]\s*|\s*,\s+|(?<=\d)\s+(?=\d{5})|\s+(?=[-+]?\d{1,3}(?:[°.,]|\s*$))")
+
+
+def split_pair(value):
+    """The two coordinates written in one cell, as two texts; None where a cell does not hold two.
+
+    >>> split_pair("20.8449, 106.6881"), split_pair("(20°50.7'; 106°41')"), split_pair("106.6881")
+    (('20.8449', '106.6881'), ("20°50.7'", "106°41'"), None)
+    """
+    if not isinstance(value, str):
+        return None
+    text = value.translate(_SIGNS).strip().strip("()[]").strip()
+    halves = [h for h in _SPLIT.split(text) if h]
+    if len(halves) != 2 and text.count(",") == 1 and "." in text:
+        halves = [h.strip() for h in text.split(",")]
+    if len(halves) != 2 or not all(re.search(r"\d", h) for h in halves):
+        return None
+    return halves[0], halves[1]
 
 
 def _read(value):
@@ -126,6 +178,8 @@ def _read(value):
         except (TypeError, ValueError):
             return *nothing, "text"
         return number, None, None, "blank" if np.isnan(number) else None
+    if _PLAIN.match(value):  # most values of most files
+        return float(value), None, ".", None
     text = re.sub(" +", " ", unicodedata.normalize("NFC", value).translate(_SIGNS)).strip().lower()
     if text in _BLANK:
         return *nothing, "blank"

@@ -17,6 +17,7 @@ letters is left alone: unicodedata.normalize() composes it.
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
 ENCODINGS = ("utf-8", "tcvn3", "vni", "cp1258")  # in the order in which equals are taken: the rarest accident first
 ENOUGH = 0.75  # of the doubtful words must become possible: names also hold foreign words and abbreviations
@@ -279,15 +280,33 @@ def repair_column(texts):
     ((['có', 'phải', 'không', None], 'tcvn3'), ['cã', 'phải', 'không'])
     """
     texts = list(texts)
+    found = survey(texts)
+    return (texts, None) if found is None else (mend(texts, found), found.encoding)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a column is in: its encoding, and whether some of its rows are Unicode already."""
+
+    encoding: str
+    unicode_too: bool
+
+
+def survey(texts):
+    """The Survey of a column, or of a sample of it; None where there is nothing to mend."""
+    texts = [text for text in texts if isinstance(text, str)]
     encoding = detect(texts)
-    strings = [text for text in texts if isinstance(text, str)]
-    unicode_too = any(not text.isascii() and not _open(text) for text in strings)
     if encoding is None:
-        return texts, None
+        return None
+    return Survey(encoding, any(not text.isascii() and not _open(text) for text in texts))
+
+
+def mend(texts, found):
+    """The texts of a column repaired by its Survey; what is not text comes back as it is."""
 
     def new(text):
-        if not isinstance(text, str) or (unicode_too and not _doubtful([text])):
+        if not isinstance(text, str) or text.isascii() or (found.unicode_too and not _doubtful([text])):
             return text
-        return repair(text, encoding=encoding)[0]
+        return repair(text, encoding=found.encoding)[0]
 
-    return list(map(new, texts)), encoding
+    return list(map(new, texts))

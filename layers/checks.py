@@ -11,7 +11,7 @@ import shapely
 
 from layers import rules
 from layers.catalogue import Layer
-from layers.errors import LayerError
+from layers.errors import LayerError, Said, said, vietnamese
 
 
 @dataclass(frozen=True)
@@ -23,35 +23,51 @@ class CheckedLayer:
     repairs: tuple[str, ...] = ()
 
 
-class Problem(str):
-    """One sentence about data that cannot be taken, with the row (from 0) and field it speaks of, or None."""
+class Problem(Said):
+    """One sentence about a row that cannot be taken.
 
-    def __new__(cls, text, row=None, field=None):
-        made = super().__new__(cls, text)
-        made.row, made.field = row, field
+    row: from 0, or None. field: of the catalogue, "geometry" or None. value: as received, as text, or None.
+    key: the row's key as shown. reason: the sentence without the place.
+    """
+
+    def __new__(cls, reason, row=None, field=None, *, layer=None, key="", value=None):
+        told = reason if row is None else _at(layer, row, key, reason)
+        made = super().__new__(cls, told, vietnamese(told))
+        made.row, made.field, made.key, made.reason, made.value, made.layer = row, field, key, reason, value, layer
         return made
 
+    def at(self, row):
+        """The same of another row number."""
+        return Problem(self.reason, row, self.field, layer=self.layer, key=self.key, value=self.value)
 
-def sift(layer, frame):
+
+def _at(layer, row, key, sentence):
+    return Said(
+        f"{layer.name} row {row + 1} ({key}): {sentence}", f"{layer.vi}, dòng {row + 1} ({key}): {vietnamese(sentence)}"
+    )
+
+
+def sift(layer, frame, *, alone=False):
     """The rows of a frame that can be taken, and those that cannot.
 
-    Returns (CheckedLayer, problems of the others: Problem with row and field). frame as for check().
+    Returns (CheckedLayer, problems of the others, row numbers of the taken ones). frame as for check().
+    alone: only what can be seen in one row; doubled keys and rules between rows are the caller's.
     Raises LayerError for what concerns all rows: an unknown column, a missing or wrong CRS.
     """
     refused = []
     rows = frame.reset_index(drop=True)
-    at = list(range(len(rows)))
+    at = np.arange(len(rows))
     while True:
         try:
-            return check(layer, rows), refused
+            return _checked(layer, rows, True, alone), refused, at
         except LayerError as e:
             if any(getattr(p, "row", None) is None for p in e.problems):
                 raise
-            bad = {p.row for p in e.problems}
-            refused += [Problem(p.replace(f" row {p.row + 1} ", f" row {at[p.row] + 1} ", 1), at[p.row], p.field)
-                        for p in e.problems]  # fmt: skip
-            rows = rows[[i not in bad for i in range(len(rows))]].reset_index(drop=True)
-            at = [a for i, a in enumerate(at) if i not in bad]
+            bad = sorted({p.row for p in e.problems})
+            refused += [p.at(int(at[p.row])) for p in e.problems]
+            good = np.ones(len(rows), dtype=bool)
+            good[bad] = False
+            rows, at = rows[good].reset_index(drop=True), at[good]
 
 
 def check(layer, frame, *, repair=True):
@@ -62,17 +78,29 @@ def check(layer, frame, *, repair=True):
     shapely.make_valid and reported, unless repair is False; heights are left out and reported.
     Geometry may be blank: a fact without a position is still a fact. An empty geometry is a blank one.
     """
+    return _checked(layer, frame, repair, False)
+
+
+def _checked(layer, frame, repair, alone):
     problems, repairs = [], []
     known = {f.name for f in layer.fields}
     columns = [c for c in frame.columns if c != "geometry"]
     for extra in sorted(set(columns) - known):
-        problems.append(f"{layer.name}: the column '{extra}' is not in the catalogue.")
+        problems.append(
+            said(
+                "{layer}: the column '{name}' is not in the catalogue.",
+                "{layer}: danh mục không có cột '{name}'.",
+                layer=layer.name,
+                name=extra,
+            )
+        )
     rows = frame.reset_index(drop=True).copy()
     for f in layer.fields:
         if f.name not in rows.columns:
             rows[f.name] = None
         problems += _field_problems(layer, f, rows)
-    problems += _key_problems(layer, rows)
+    if not alone:
+        problems += _key_problems(layer, rows)
     if layer.geometry:
         problems += _geometry_problems(layer, frame)
         if not problems:
@@ -83,9 +111,9 @@ def check(layer, frame, *, repair=True):
     order = [f.name for f in layer.fields]
     for f in layer.fields:
         rows[f.name] = _typed(f, rows[f.name])
-    for row, sentence in rules.broken(layer.name, rows):
-        where = "" if row is None else f"{layer.name} row {row + 1} ({_name_of(layer, rows, row)}): "
-        problems.append(Problem(where + sentence, row))
+    find = rules.broken_alone if alone else rules.broken
+    for row, sentence in find(layer.name, rows):
+        problems.append(Problem(sentence) if row is None else _problem(layer, rows, row, None, sentence))
     if problems:
         raise LayerError(problems)
     if layer.geometry:
@@ -95,9 +123,20 @@ def check(layer, frame, *, repair=True):
     return CheckedLayer(layer, rows, tuple(repairs))
 
 
-def _name_of(layer, rows, i):
-    given = (rows[k].iloc[[i]] for k in layer.key if k in rows.columns)
-    return "/".join("–" if _blank(v).iloc[0] else str(v.iloc[0]) for v in given)
+def _problem(layer, rows, i, field, sentence, value=None):
+    return Problem(sentence, int(i), field, layer=layer, key=name_of(layer, rows, i), value=value)
+
+
+def name_of(layer, rows, i):
+    """The key of row i as shown to people: its parts joined by a stroke, a dash for a blank one."""
+    given = (rows[k].iloc[i] for k in layer.key if k in rows.columns)
+    return "/".join("–" if _is_blank(v) else str(v) for v in given)
+
+
+def _is_blank(value):
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def _blank(values):
@@ -107,33 +146,42 @@ def _blank(values):
 def _field_problems(layer, f, rows):
     values, out = rows[f.name], []
     blank = _blank(values).to_numpy()
+
+    def tell(i, sentence, value=None):
+        out.append(_problem(layer, rows, i, f.name, sentence, value))
+
     if f.required:
-        out += [
-            Problem(f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): {f.name} is missing.", int(i), f.name)
-            for i in blank.nonzero()[0]
-        ]
+        for i in blank.nonzero()[0]:
+            tell(i, said("{name} is missing.", "thiếu {label} ({name}).", name=f.name, label=f.vi))
     given = values[~blank]
     if f.kind in ("number", "integer"):
         numbers = _numbers(given)
         bad = numbers.isna()
-        word = "a number"
+        word = ("a number", "một số")
         if f.kind == "integer":
             bad |= (numbers % 1 != 0) | (numbers.abs() > 2**53)
-            word = "a whole number"
+            word = ("a whole number", "một số nguyên")
     elif f.kind == "date":
         bad = _dates(given).isna()
-        word = "a date as YYYY-MM-DD"
+        word = ("a date as YYYY-MM-DD", "một ngày viết là NĂM-THÁNG-NGÀY (2026-11-22)")
     else:
         bad = given.map(lambda v: not _is_text(v))
-        word = "text"
+        word = ("text", "chữ")
     for i in given.index[bad.to_numpy(bool)]:
-        where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
-        out.append(Problem(f"{where}: {f.name} is not {word}: {_shown(values[i])}.", i, f.name))
+        told = said(
+            "{name} is not {en}: {value}.", "{label} ({name}) không phải là {vi}: {value}.",
+            name=f.name, label=f.vi, en=word[0], vi=word[1], value=_shown(values[i]),
+        )  # fmt: skip
+        tell(i, told, _shown(values[i]))
     if f.allowed:
         allowed = [c.value for c in f.allowed]
         for i in given.index[~given.isin(allowed).to_numpy()]:
-            where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
-            out.append(Problem(f"{where}: {f.name} '{values[i]}' is not one of {', '.join(allowed)}.", i, f.name))
+            told = said(
+                "{name} '{value}' is not one of {allowed}.", "{label} ({name}) '{value}' không thuộc: {words}.",
+                name=f.name, label=f.vi, value=values[i], allowed=", ".join(allowed),
+                words=", ".join(c.vi for c in f.allowed),
+            )  # fmt: skip
+            tell(i, told, _shown(values[i]))
     return out
 
 
@@ -141,8 +189,8 @@ def _shown(value):
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _key_problems(layer, rows):
-    """Keys are compared as they will be kept: 2020-01-01 as text and as a date are one key."""
+def key_texts(layer, rows):
+    """The key of every row as tuples of text or None, as it will be kept: 2020-01-01 as text and as a date are one."""
     parts = []
     for k in layer.key:
         kept = _typed(layer.by_name[k], rows[k])
@@ -152,53 +200,93 @@ def _key_problems(layer, rows):
                 for value, typed, blank in zip(rows[k], kept, _blank(rows[k]), strict=True)
             ]
         )
-    doubled = pd.Series(list(zip(*parts, strict=True)), dtype=object).duplicated().to_numpy().nonzero()[0]
-    return [
-        Problem(
-            f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)}): this key is given twice.", int(i), layer.key[0]
-        )
-        for i in doubled
-    ]
+    return list(zip(*parts, strict=True))
+
+
+def given_twice():
+    return said("this key is given twice.", "mã này có hai lần.")
+
+
+def _key_problems(layer, rows):
+    doubled = pd.Series(key_texts(layer, rows), dtype=object).duplicated().to_numpy().nonzero()[0]
+    return [_problem(layer, rows, i, layer.key[0], given_twice()) for i in doubled]
+
+
+_POINT, _AREAS = (0,), (3, 6)  # numbers of shapely.get_type_id
 
 
 def _geometry_problems(layer, frame):
     if not isinstance(frame, gpd.GeoDataFrame) or frame.crs is None:
-        return [f"{layer.name}: the geometry has no coordinate reference system; say which one it is."]
+        return [
+            said(
+                "{layer}: the geometry has no coordinate reference system; say which one it is.",
+                "{layer}: hình học không ghi hệ tọa độ; hãy cho biết là hệ nào.",
+                layer=layer.name,
+            )
+        ]
     if frame.crs.to_epsg() != 4326:
-        return [f"{layer.name}: the geometry is in {frame.crs.name}; bring it to EPSG:4326 first."]
-    out = []
-    for i, geom in enumerate(frame.geometry):
-        if geom is None or geom.is_empty:
-            continue
-        where = f"{layer.name} row {i + 1} ({_name_of(layer, frame, i)})"
-        if layer.geometry == "Point" and geom.geom_type != "Point":
-            out.append(Problem(f"{where}: a point is expected, this is a {geom.geom_type}.", i, "geometry"))
-        if layer.geometry == "Polygon" and geom.geom_type not in ("Polygon", "MultiPolygon"):
-            out.append(Problem(f"{where}: an area is expected, this is a {geom.geom_type}.", i, "geometry"))
-        x0, y0, x1, y1 = geom.bounds
-        if not (-180 <= x0 <= x1 <= 180 and -90 <= y0 <= y1 <= 90):
-            out.append(Problem(f"{where}: coordinates lie outside longitude ±180, latitude ±90.", i, "geometry"))
-    return out
+        return [
+            said(
+                "{layer}: the geometry is in {name}; bring it to EPSG:4326 first.",
+                "{layer}: hình học theo hệ {name}; trước hết hãy chuyển về EPSG:4326.",
+                layer=layer.name,
+                name=frame.crs.name,
+            )
+        ]
+    shapes, out = frame.geometry.to_numpy(), []
+    there = ~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)
+    kinds = shapely.get_type_id(shapes)
+    wanted = {"Point": (_POINT, "a point", "một điểm"), "Polygon": (_AREAS, "an area", "một vùng")}
+    if layer.geometry in wanted:
+        taken, en, vi = wanted[layer.geometry]
+        for i in (there & ~np.isin(kinds, taken)).nonzero()[0]:
+            told = said(
+                "{en} is expected, this is a {kind}.",
+                "cần {vi}, đây là {kind}.",
+                en=en,
+                vi=vi,
+                kind=shapes[i].geom_type,
+            )
+            out.append(_problem(layer, frame, i, "geometry", told, shapes[i].geom_type))
+    x0, y0, x1, y1 = shapely.bounds(shapes).T
+    with np.errstate(invalid="ignore"):
+        inside = (x0 >= -180) & (x1 <= 180) & (y0 >= -90) & (y1 <= 90)
+    for i in (there & ~inside).nonzero()[0]:
+        told = said(
+            "coordinates lie outside longitude ±180, latitude ±90.", "tọa độ nằm ngoài kinh độ ±180, vĩ độ ±90."
+        )
+        out.append(_problem(layer, frame, i, "geometry", told))
+    return sorted(out, key=lambda p: p.row)
 
 
 def _shapes(layer, rows, repair):
     """Geometries as they are kept (flat, valid, None for empty), what was repaired, and what cannot be."""
     shapes, repairs, problems = rows.geometry.to_numpy().copy(), [], []
     shapes[shapely.is_empty(shapes)] = None
-    high = shapely.has_z(shapes)
+    high = shapely.has_z(shapes) | shapely.has_m(shapes)
     if high.any():
         shapes = shapely.force_2d(shapes)
-        repairs.append(f"{layer.name}: heights of {high.sum()} geometries were left out, the map is flat.")
+        repairs.append(
+            said(
+                "{layer}: heights of {count} geometries were left out, the map is flat.",
+                "{layer}: đã bỏ độ cao của {count} hình, vì bản đồ phẳng.",
+                layer=layer.name,
+                count=int(high.sum()),
+            )
+        )
     bad = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
     for i in bad.nonzero()[0] if repair else ():
-        where = f"{layer.name} row {i + 1} ({_name_of(layer, rows, i)})"
         reason = shapely.is_valid_reason(shapes[i])
         areas = shapely.get_dimensions(shapes[i]) == 2
         shapes[i] = shapely.make_valid(shapes[i], method="structure", keep_collapsed=not areas)
         if shapes[i].is_empty:
-            problems.append(Problem(f"{where}: the outline encloses no area ({reason}).", int(i), "geometry"))
+            told = said(
+                "the outline encloses no area ({why}).", "đường biên không bao quanh diện tích nào ({why}).", why=reason
+            )
+            problems.append(_problem(layer, rows, i, "geometry", told, reason))
         else:
-            repairs.append(f"{where}: outline repaired ({reason}).")
+            told = said("outline repaired ({why}).", "đã sửa đường biên ({why}).", why=reason)
+            repairs.append(_problem(layer, rows, i, "geometry", told, reason))
     return shapes, repairs, problems
 
 

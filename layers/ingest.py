@@ -344,7 +344,7 @@ def dry_run(held, layer, frame):
 
     held: the rows that are there, as a snapshot. frame: as rename() gives it, in EPSG:4326.
     """
-    checked, refused = sift(layer, frame)
+    checked, refused, _ = sift(layer, frame)
     there = _by_key(layer, held)
     here = _by_key(layer, checked.rows)
     new = [k for k in here if k not in there]

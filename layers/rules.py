@@ -1,10 +1,13 @@
 """What rows of one table must keep among themselves, beyond the type of each field.
 
 A rule takes the rows as the catalogue has typed them and gives (row number from 0 or None, sentence)
-for everything that would keep the figures from being computed.
+for everything that would keep the figures from being computed. Most rules look at one row; those of
+`TOGETHER` look at all rows that have the same value in one field.
 """
 
 import pandas as pd
+
+from layers.errors import said
 
 _EVER, _OPEN = pd.Timestamp("1800-01-01"), pd.Timestamp("2200-01-01")
 NORMS = ("supply_urban", "supply_rural", "return_share", "industry_per_ha", "occupancy")
@@ -12,13 +15,31 @@ NORMS = ("supply_urban", "supply_rural", "return_share", "industry_per_ha", "occ
 
 def broken(layer_name, rows):
     """Broken rules of a table: list of (row or None, sentence without the row)."""
+    return broken_alone(layer_name, rows) + broken_together(layer_name, rows)
+
+
+def broken_alone(layer_name, rows):
+    """As broken(), of the rules that look at one row."""
     return [found for rule in _RULES.get(layer_name, ()) for found in rule(rows)]
+
+
+def broken_together(layer_name, rows):
+    """As broken(), of the rules that look at rows with the same value in the field TOGETHER[layer_name]."""
+    return list(_GROUP_RULES[layer_name](rows)) if layer_name in _GROUP_RULES else []
 
 
 def lost(layer_name, codes):
     """Sentences about rows without which nothing can be computed; a table that has them may not lose them."""
     missing = [c for c in NORMS if c not in codes] if layer_name == "norms" else []
-    return [f"norms: {', '.join(missing)} must be there; nothing can be computed without them."] if missing else []
+    if not missing:
+        return []
+    return [
+        said(
+            "norms: {codes} must be there; nothing can be computed without them.",
+            "Định mức {codes} phải có; thiếu thì không tính được gì.",
+            codes=", ".join(missing),
+        )
+    ]
 
 
 def _rising(stem, *, least=0.0, most=None, whole_or_none=True):
@@ -31,11 +52,23 @@ def _rising(stem, *, least=0.0, most=None, whole_or_none=True):
             if not given:
                 continue
             if whole_or_none and len(given) < 3:
-                yield i, f"give {', '.join(columns)} together, or leave all three blank."
+                yield (
+                    i,
+                    said(
+                        "give {names} together, or leave all three blank.",
+                        "hãy ghi cả {names}, hoặc để trống cả ba.",
+                        names=", ".join(columns),
+                    ),
+                )
             elif sorted(given) != given:
-                yield i, f"{stem} must rise from low to high."
+                yield i, said("{stem} must rise from low to high.", "{stem} phải tăng từ thấp đến cao.", stem=stem)
             elif given[0] < least or (most is not None and given[-1] > most):
-                yield i, f"{stem} must be at least {least:g}" + (f" and at most {most:g}." if most is not None else ".")
+                above = ("", "") if most is None else (f" and at most {most:g}", f" và không quá {most:g}")
+                yield i, said(
+                    "{stem} must be at least {least:g}{en}.",
+                    "{stem} phải ít nhất là {least:g}{vi}.",
+                    stem=stem, least=least, en=above[0], vi=above[1],
+                )  # fmt: skip
 
     return rule
 
@@ -44,14 +77,14 @@ def _at_least_zero(*columns):
     def rule(rows):
         for column in columns:
             for i in (rows[column] < 0).to_numpy().nonzero()[0]:
-                yield int(i), f"{column} must not be below zero."
+                yield int(i), said("{name} must not be below zero.", "{name} không được âm.", name=column)
 
     return rule
 
 
 def _period(rows):
     for i in (rows["valid_to"] <= rows["valid_from"]).to_numpy().nonzero()[0]:
-        yield int(i), "valid_to must lie after valid_from."
+        yield int(i), said("valid_to must lie after valid_from.", "valid_to phải sau valid_from.")
 
 
 def _one_state_at_a_time(rows):
@@ -61,9 +94,20 @@ def _one_state_at_a_time(rows):
         ends = mine["valid_to"].iloc[:-1]
         for i, end, start in zip(mine.index[1:], ends, mine["start"].iloc[1:], strict=True):
             if not pd.isna(end) and end > start:
-                yield int(i), f"plant {plant} has two states on {start.date()}; end the earlier one before."
+                yield int(i), said(
+                    "plant {plant} has two states on {day}; end the earlier one before.",
+                    "trạm {plant} có hai tình trạng trong ngày {day}; hãy kết thúc tình trạng trước.",
+                    plant=plant, day=start.date(),
+                )  # fmt: skip
             elif pd.isna(end) and start == mine["start"].iloc[0] == _EVER:
-                yield int(i), f"plant {plant} has two states without a first day."
+                yield (
+                    int(i),
+                    said(
+                        "plant {plant} has two states without a first day.",
+                        "trạm {plant} có hai tình trạng không ghi ngày đầu.",
+                        plant=plant,
+                    ),
+                )
 
 
 def _likely_shares(rows):
@@ -74,14 +118,18 @@ def _likely_shares(rows):
             now = mine[(start[mine.index] <= day) & (day < end[mine.index])]
             total = now["share_likely"].sum()
             if total > 1 + 1e-9:
-                yield int(now.index[-1]), f"the likely shares of {unit} add up to {total:g}, more than the whole."
+                yield int(now.index[-1]), said(
+                    "the likely shares of {unit} add up to {total:g}, more than the whole.",
+                    "các tỷ lệ khả dĩ nhất của {unit} cộng lại là {total:g}, nhiều hơn toàn bộ.",
+                    unit=unit, total=total,
+                )  # fmt: skip
                 break
 
 
 _RULES = {
     "norms": (_rising("value"),),
-    "plant_states": (_rising("capacity"), _at_least_zero("measured"), _period, _one_state_at_a_time),
-    "service_links": (_rising("share", most=1.0), _period, _likely_shares),
+    "plant_states": (_rising("capacity"), _at_least_zero("measured"), _period),
+    "service_links": (_rising("share", most=1.0), _period),
     "admin_units": (_at_least_zero("population", "area_km2"),),
     "industrial_zones": (_at_least_zero("area_ha", "occupancy_pct", "measured_m3d", "licensed_m3d"),),
     "treatment_plants": (_at_least_zero("design_m3d"),),
@@ -89,3 +137,5 @@ _RULES = {
     "crosswalk": (_at_least_zero("share"),),
     "service_areas": (_period,),
 }
+TOGETHER = {"plant_states": "plant", "service_links": "unit"}
+_GROUP_RULES = {"plant_states": _one_state_at_a_time, "service_links": _likely_shares}
