@@ -369,6 +369,10 @@ class Store:
         live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
         return self._read(con, name) if live else self._archived(con, name, version)
 
+    def version_in(self, con, name):
+        """The number of the newest version of a layer as a transaction() or reading() sees it; 0 where there is none."""
+        return self._newest(con).get(name, (0, None))[0]
+
     def _write_one(self, con, checked, source, who, note, mode):
         if not isinstance(checked, CheckedLayer):
             raise TypeError("only what layers.checks.check has passed is written")

@@ -1,43 +1,25 @@
-"""What the checks of layers/checks.py and layers/rules.py say, as a sentence in the reader's language.
+"""What the checks of layers/checks.py and layers/rules.py say of a row, as its form says it: fields by their labels.
 
-They speak English, for the log and the command line; here their sentences are known by their form. A sentence of
-no known form is shown as it is, so that nothing is hidden.
+Their own sentences name the fields as programs do. Those that a form may meet are known here by their form; any other
+is shown as it is, in the reader's language where it has one.
 """
 
 import re
 
+from layers.errors import vietnamese
 from server.i18n import N_, language, number
 from server.i18n import gettext as _
 
-_ROW = re.compile(r"^(?P<layer>\w+) row (?P<row>\d+) \((?P<name>.*?)\): (?P<rest>.+)$", re.DOTALL)
-_LAYER = re.compile(r"^(?P<layer>\w+): (?P<rest>.+)$", re.DOTALL)
-# form of the sentence, words: {field} is a field's name and shown by its label, values are shown as they are
+# form of the sentence, words: a field is shown by its label, values as they are
 _FORMS = tuple(
     (re.compile(pattern, re.DOTALL), words)
     for pattern, words in (
-        (r"(?P<field>\w+) is missing\.", N_("“%(field)s” must be filled in.")),
-        (r"(?P<field>\w+) is not a number: (?P<value>.*)\.", N_("“%(field)s” must be a number; this is none: %(value)s")),
-        (r"(?P<field>\w+) is not a whole number: (?P<value>.*)\.",
-         N_("“%(field)s” must be a whole number; this is none: %(value)s")),
-        (r"(?P<field>\w+) is not a date as YYYY-MM-DD: (?P<value>.*)\.",
-         N_("“%(field)s” must be a day such as 2026-11-22; this is none: %(value)s")),
-        (r"(?P<field>\w+) is not text: (?P<value>.*)\.", N_("“%(field)s” must be text; this is none: %(value)s")),
-        (r"(?P<field>\w+) '(?P<value>.*)' is not one of (?P<codes>.*)\.",
-         N_("“%(value)s” is not a value of “%(field)s”. Possible are: %(codes)s.")),
         (r"this key is given twice\.", N_("There is another row with this key. Choose another one.")),
         (r"a point is expected, this is a (?P<shape>\w+)\.", N_("The place must be a point.")),
         (r"an area is expected, this is a (?P<shape>\w+)\.", N_("The place must be an area.")),
         (r"coordinates lie outside longitude ±180, latitude ±90\.",
          N_("The coordinates lie outside longitude ±180, latitude ±90.")),
         (r"the outline encloses no area \((?P<value>.*)\)\.", N_("The outline encloses no area.")),
-        (r"outline repaired \((?P<value>.*)\)\.", N_("The outline crossed itself and was repaired.")),
-        (r"heights of (?P<n>\d+) geometries were left out, the map is flat\.",
-         N_("Heights of %(n)s places were left out; the map is flat.")),
-        (r"the column '(?P<value>.*)' is not in the catalogue\.", N_("There is no field “%(value)s” in this layer.")),
-        (r"the geometry has no coordinate reference system; .*",
-         N_("The coordinate system of the places is not known; say which one it is.")),
-        (r"the geometry is in (?P<value>.*); bring it to EPSG:4326 first\.",
-         N_("The places are in %(value)s; bring them to WGS 84 (EPSG:4326) first.")),
         (r"give (?P<fields>[\w, ]+) together, or leave all three blank\.",
          N_("Give %(fields)s together, or leave all three blank.")),
         (r"(?P<stem>\w+) must rise from low to high\.", N_("Low, likely and high must rise in this order.")),
@@ -61,15 +43,6 @@ _FORMS = tuple(
 _NUMBERS = ("least", "most", "total")
 
 
-def parts(sentence):
-    """(row from 1 or None, name of the row, the rest) of one sentence of the checks."""
-    found = _ROW.match(sentence)
-    if found:
-        return int(found["row"]), found["name"], found["rest"]
-    found = _LAYER.match(sentence)
-    return None, "", found["rest"] if found else sentence
-
-
 def label(layer, name):
     """The label of a field in the reader's language; the name itself where the layer has no such field."""
     f = layer.by_name.get(name)
@@ -79,12 +52,12 @@ def label(layer, name):
 def said(layer, sentence):
     """(field or None, sentence in the reader's language, without the row it speaks of).
 
-    layer: of the catalogue. sentence: a Problem of layers.checks, or its text; a Problem's own field is believed.
+    layer: of the catalogue. sentence: a Problem of layers.checks, or a sentence of layers.rules.
     """
-    rest = parts(str(sentence))[2]
+    bare = getattr(sentence, "reason", sentence)
     own = getattr(sentence, "field", None)
     for pattern, words in _FORMS:
-        found = pattern.fullmatch(rest)
+        found = pattern.fullmatch(str(bare))
         if not found:
             continue
         values = found.groupdict()
@@ -96,10 +69,8 @@ def said(layer, sentence):
             values["field"] = label(layer, values["field"])
         if "fields" in values:
             values["fields"] = ", ".join(label(layer, n) for n in values["fields"].split(", "))
-        if "codes" in values and field in layer.by_name and layer.by_name[field].allowed:
-            values["codes"] = ", ".join(getattr(c, language()) for c in layer.by_name[field].allowed)
         return field, _(words, **values)
-    return own, rest
+    return own, vietnamese(bare) if language() == "vi" else str(bare)
 
 
 def _field_of(layer, values):

@@ -1,0 +1,196 @@
+"""The versions of the layers as people look at them: what there is, what each version changed, the past of one row.
+
+Versions never change, so what was read or compared once is kept, as far as memory allows.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from layers import audit, rows
+from layers.asof import StoreAsOf
+from layers.catalogue import ALL
+from layers.letters import fold
+from layers.store import KEPT_FOR
+from server import changes
+from server.figures import Figures
+from server.rowkeys import key_text
+
+EDITED = "edit of a row"  # source of a version that one row's form made
+COUNTED = 20_000  # up to so many rows a list says what each version changed, without being asked
+_FRAME_ROWS, _CHANGES = 250_000, 250_000  # how much is kept in memory
+
+
+@dataclass(frozen=True)
+class Held:
+    """One version read: its frame, the row number of each key, and the letters to search in (None until asked for)."""
+
+    frame: object
+    at: dict
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one version did to one row. change: server.changes.Change; version: as Store.history gives it.
+
+    told: the audit's own account where the rows are no longer kept: {"old": ..., "new": ...}, else None.
+    """
+
+    version: dict
+    change: changes.Change | None
+    told: dict | None = None
+
+
+class LayerBook:
+    """Versions of the layers of one store. Thread-safe."""
+
+    def __init__(self, store):
+        self.store = store
+        self._lock = threading.Lock()
+        self._frames, self._differences, self._letters = OrderedDict(), OrderedDict(), {}
+
+    # --- versions ---
+
+    def overview(self):
+        """One dict per layer and table: layer, rows, version, at, who, source (None where nothing was written yet),
+        refused: problems of an edit by another program that is not used."""
+        refused, newest = self.store.refused(), {}
+        for v in self.store.history():
+            newest.setdefault(v["layer"], v)
+        blank = {"version": 0, "at": None, "who": None, "source": None, "rows": 0, "note": None}
+        return [
+            {"layer": layer, **(blank | newest.get(name, {}) | {"layer": layer}), "refused": refused.get(name, [])}
+            for name, layer in ALL.items()
+        ]
+
+    def versions(self, name):
+        """The versions of a layer, newest first, as Store.history with `kept`: whether its rows are still there."""
+        kept = self.store.kept(name)
+        return [v | {"kept": v["version"] in kept} for v in self.store.history(name)]
+
+    def frame(self, name, number):
+        """Held rows of a version; number 0 is the empty layer. StoreError where they are no longer kept."""
+        key = (name, number)
+        with self._lock:
+            if key in self._frames:
+                self._frames.move_to_end(key)
+                return self._frames[key]
+        frame = rows.frame_of(ALL[name], []) if number == 0 else self.store.version(name, number)
+        held = Held(frame, {k: i for i, k in enumerate(rows.keys(ALL[name], frame))})
+        with self._lock:
+            self._frames[key] = held
+            self._make_room(self._frames, lambda h: len(h.frame), _FRAME_ROWS)
+        return held
+
+    @staticmethod
+    def _make_room(kept, size, most):
+        total = sum(size(v) for v in kept.values())
+        while total > most and len(kept) > 2:
+            total -= size(kept.popitem(last=False)[1])
+
+    def difference(self, name, older, newer):
+        """The changes.Difference between two versions of a layer; 0 is the empty layer. StoreError as frame()."""
+        key = (name, older, newer)
+        with self._lock:
+            if key in self._differences:
+                self._differences.move_to_end(key)
+                return self._differences[key]
+        made = changes.difference(ALL[name], self.frame(name, older).frame, self.frame(name, newer).frame)
+        with self._lock:
+            self._differences[key] = made
+            self._make_room(self._differences, lambda d: len(d.changes), _CHANGES)
+        return made
+
+    def counts(self, version, kept):
+        """What a version changed against the one before, as Difference.counts; None where that cannot or need not be said.
+
+        kept: the numbers of the versions whose rows are there.
+        """
+        number, name = version["version"], version["layer"]
+        if not {number, number - 1} <= kept | {0} or version["rows"] > COUNTED:
+            return None
+        return self.difference(name, number - 1, number).counts
+
+    # --- one row ---
+
+    def row(self, name, number, key):
+        """A row of a version as a Series, or None; key as rows.keys gives it."""
+        held = self.frame(name, number)
+        i = held.at.get(key)
+        return None if i is None else held.frame.iloc[i]
+
+    def now(self, name):
+        """(number, Held) of the newest version of a layer."""
+        number = self.store.versions().get(name, 0)
+        return number, self.frame(name, number)
+
+    def found(self, name, number, typed):
+        """Row numbers of a version whose key or texts hold all typed words, without marks."""
+        held = self.frame(name, number)
+        words = fold(typed).split()
+        if not words:
+            return list(range(len(held.frame)))
+        with self._lock:
+            letters = self._letters.get(name)
+        if letters is None or letters[0] != number:
+            texts = [f.name for f in ALL[name].fields if f.kind == "text" and f.name not in ("source", "coord_source")]
+            columns = [held.frame[n].fillna("").to_numpy() for n in texts]
+            made = [fold(" ".join(map(str, parts))) for parts in zip(*columns, strict=True)]
+            letters = (number, made)
+            with self._lock:
+                self._letters[name] = letters
+        return [i for i, text in enumerate(letters[1]) if all(w in text for w in words)]
+
+    def past(self, name, key, *, most=None):
+        """The Entry of every version that changed one row, newest first; (entries, whether older versions were not read).
+
+        most: read at most so many versions of a large layer. Of versions whose rows are no longer kept only edits
+        by the form of a row are told, from the audit.
+        """
+        kept = self.store.kept(name)
+        told = self._told(name, key)
+        entries, read, more = [], 0, False
+        for v in self.store.history(name):
+            number = v["version"]
+            if not {number, number - 1} <= kept | {0}:
+                if number in told:
+                    entries.append(Entry(v, None, told[number]))
+                continue
+            if v["source"] == EDITED and number not in told:
+                continue  # the form of another row made it
+            if most is not None and read >= most:
+                more = True
+                continue
+            read += 1
+            change = self.difference(name, number - 1, number).by_key.get(key)
+            if change:
+                entries.append(Entry(v, change))
+        return entries, more
+
+    def _told(self, name, key):
+        """{version: {"old", "new"}} of the audit of one row."""
+        with self.store.reading() as con:
+            found = list(audit.rows(con, thing=f"feature:{name}/{key_text(key)}"))
+        return {r["new"]["version"]: {"old": r["old"], "new": r["new"]} for r in found if r["new"]}
+
+    # --- figures with the data of then ---
+
+    def figures_at(self, moment, population, as_of):
+        """The Coverage of the city for the date as_of, computed with the data in use at a moment. StoreError as StoreAsOf."""
+        return Figures(StoreAsOf(self.store, moment), population).coverage("city", as_of)
+
+    def moments(self, version):
+        """(just before, at) the moment when a version came into use."""
+        at = datetime.fromisoformat(version["at"])
+        return at - timedelta(milliseconds=1), at
+
+
+def gone_words(version):
+    """The day after which the rows of a version need no longer be kept, as a datetime."""
+    return datetime.fromisoformat(version["at"]) + KEPT_FOR
+
+
+def book_of(extensions, store):
+    """The LayerBook of an application, kept in its extensions between requests."""
+    return extensions.get("cangxanh-layerbook") or extensions.setdefault("cangxanh-layerbook", LayerBook(store))
