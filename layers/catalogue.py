@@ -161,6 +161,13 @@ UNIT_KIND = _codes(
     ("district", "đơn vị cấp huyện cũ", "old district"),
     ("city", "thành phố", "city"),
 )
+LINK_BASIS = _codes(
+    ("exact", "trọn vẹn, biết theo tên", "wholly in it, known by name"),
+    ("declared", "cơ quan có trách nhiệm công bố", "declared by somebody responsible"),
+    ("population", "ước tính theo dân số", "estimated by people"),
+    ("area", "ước tính theo diện tích", "estimated by area"),
+    ("majority", "ước tính: tính trọn nơi chiếm phần lớn", "estimated: counted whole where most of it lies"),
+)
 WASTE_KIND = _codes(
     ("landfill+compost", "bãi chôn lấp và ủ phân", "landfill and compost"),
     ("landfill", "bãi chôn lấp", "landfill"),
@@ -189,6 +196,7 @@ PLACE = (
     Field("district_old", "text", "Đơn vị cấp huyện cũ", "Old district"),
     Field("valid_from", "date", "Có hiệu lực từ", "Valid from"),
     Field("valid_to", "date", "Có hiệu lực đến", "Valid to"),
+    Field("filed_under", "text", "Ghi theo bản ranh giới", "Boundary version it was filed under"),
 )  # fmt: skip
 
 
@@ -215,7 +223,7 @@ def _three(name, vi, en, unit, **options):
     )
 
 
-PERIOD = (PLACE[-2], PLACE[-1])
+PERIOD = tuple(f for f in PLACE if f.name in ("valid_from", "valid_to"))
 
 LAYERS = {
     layer.name: layer
@@ -382,11 +390,21 @@ TABLES = {
                 ("estimated", "ước tính", "estimated"))),
         ),
         _table(
-            "crosswalk", "Đơn vị mới theo đơn vị cũ", "New units by old units", ("unit", "old_unit"),
+            "boundary_versions", "Các bản ranh giới hành chính", "Boundary versions", ("code",),
+            CODE, *NAMES,
+            Field("units", "integer", "Số đơn vị", "Number of units"),
+            *_both("act", "Văn bản", "Act"),
+            *PERIOD,
+        ),
+        _table(
+            "crosswalk", "Đơn vị mới theo đơn vị cũ", "New units by old units", ("unit", "old_unit", "valid_from"),
             Field("unit", "text", "Đơn vị mới", "New unit", required=True),
             Field("old_unit", "text", "Đơn vị cũ", "Old unit", required=True),
-            Field("share", "number", "Tỷ lệ dân số", "Share of people", "0..1", required=True),
-            Field("basis", "text", "Căn cứ", "Basis", required=True),
+            Field("share", "number", "Tỷ lệ", "Share", "0..1", required=True),
+            Field("share_low", "number", "Tỷ lệ (thấp)", "Share (low)", "0..1"),
+            Field("share_high", "number", "Tỷ lệ (cao)", "Share (high)", "0..1"),
+            Field("basis", "text", "Căn cứ", "Basis", required=True, allowed=LINK_BASIS),
+            *PERIOD,
         ),
         _table(
             "old_names", "Tên cũ", "Old names", ("ward_code", "old_type_vi", "old_name_vi", "old_district_vi"),

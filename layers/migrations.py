@@ -47,8 +47,9 @@ def _to_2(con):
 
 
 def _to_3(con):
-    """Data in and out: the archive in parts."""
+    """Data in and out: the archive in parts; boundary versions."""
     _archive_in_parts(con)
+    _boundaries(con)
 
 
 def _archive_in_parts(con):
@@ -71,6 +72,21 @@ def _archive_in_parts(con):
             packed = zlib.compress(json.dumps(some, ensure_ascii=False).encode(), 6)
             con.exec_driver_sql("INSERT INTO cx_archive VALUES (?,?,?,?)", (layer, version, part, packed))
     con.exec_driver_sql("DROP TABLE cx_archive_whole")
+
+
+_PLACED_2 = (
+    *("admin_units", "industrial_zones", "treatment_plants", "service_areas", "waste_sites", "port_areas", "hotspots"),
+    *("stations", "water_bodies", "land", "intakes", "receptors", "built_up", "protected_areas"),
+)
+_CROSSWALK_COLUMNS_3 = {"share_low": "DOUBLE", "share_high": "DOUBLE", "valid_from": "DATE", "valid_to": "DATE"}
+
+
+def _boundaries(con):
+    """Records say which boundaries they were filed under, links between old and new units their ends and period."""
+    for layer in _PLACED_2:
+        con.exec_driver_sql(f'ALTER TABLE "{layer}" ADD COLUMN "filed_under" TEXT')
+    for name, kind in _CROSSWALK_COLUMNS_3.items():
+        con.exec_driver_sql(f'ALTER TABLE crosswalk ADD COLUMN "{name}" {kind}')
 
 
 _STEPS = {1: _to_2, 2: _to_3}

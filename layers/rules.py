@@ -110,6 +110,20 @@ def _one_state_at_a_time(rows):
                 )
 
 
+def _share_within_its_ends(rows):
+    """A link's share lies in 0..1, and between its low and high where these are given."""
+    for i, (low, share, high) in enumerate(rows[["share_low", "share", "share_high"]].itertuples(index=False)):
+        given = [v for v in (low, share, high) if not pd.isna(v)]
+        if given != sorted(given) or given[0] < 0 or given[-1] > 1:
+            yield (
+                i,
+                said(
+                    "share must lie in 0..1, and between share_low and share_high where these are given.",
+                    "share phải trong khoảng 0..1 và giữa share_low, share_high nếu có.",
+                ),
+            )
+
+
 def _likely_shares(rows):
     """At no date may the likely shares of one unit be more than the whole."""
     start, end = rows["valid_from"].fillna(_EVER), rows["valid_to"].fillna(_OPEN)
@@ -134,7 +148,8 @@ _RULES = {
     "industrial_zones": (_at_least_zero("area_ha", "occupancy_pct", "measured_m3d", "licensed_m3d"),),
     "treatment_plants": (_at_least_zero("design_m3d"),),
     "port_areas": (_at_least_zero("declared_m3d"),),
-    "crosswalk": (_at_least_zero("share"),),
+    "crosswalk": (_share_within_its_ends, _period),
+    "boundary_versions": (_period,),
     "service_areas": (_period,),
 }
 TOGETHER = {"plant_states": "plant", "service_links": "unit"}

@@ -17,6 +17,7 @@ import pandas as pd
 import shapely
 
 from geo import cells
+from layers import boundaries
 from layers.catalogue import ALL
 from layers.checks import check
 
@@ -24,6 +25,7 @@ TABLES = Path(__file__).parent / "starter"
 STANDARDS = Path(__file__).parent / "standards"
 METRIC = "EPSG:9210"
 MERGER = "2025-07-01"
+_NEW_DISTRICTS = "2025-01-01"  # communes went from one old district to another on this day
 OLD_CITY, OTHER_SIDE, CITY = "HP-2024", "HD-2024", "HP"
 _OTHER_DISTRICT = "HD"
 
@@ -34,6 +36,7 @@ def starter_layers():
     frames = {
         "land": land,
         "admin_units": units,
+        "boundary_versions": _table("boundary_versions"),
         "crosswalk": crosswalk(),
         "old_names": _table("old_names"),
         "industrial_zones": industrial_zones(),
@@ -99,6 +102,7 @@ def admin_units():
             "coord_source": "power diagram of the ward points, weighted to the official areas",
             "district_old": rows["old_district_code"],
             "valid_from": MERGER,
+            "filed_under": boundaries.NOW,
             "source": rows["area_source"],
             "source_date": "2025-07",
             "confidence": "medium",
@@ -124,25 +128,40 @@ def _cat_hai_island():
 
 
 def _districts(wards):
+    """Old districts with the outlines of the wards that lie in them for the most part, and their shares of the people."""
     names = _read("districts")
+    links = crosswalk()
+    people = wards.set_index("code")["population"].astype(float)
+    shared = (links["share"].astype(float) * links["unit"].map(people)).groupby(links["old_unit"]).sum()
+    shared = _whole_people(shared[names["code"]])
     rows = []
     for d in names.itertuples():
         mine = wards[wards["district_old"] == d.code]
         rows.append(
             _unit(
-                mine, d.code, *_district_names(d), "district", valid_to=MERGER, area_km2=d.area_km2, source=d.source,
-                source_date=d.source_date, confidence=d.confidence, side="Hải Phòng", note=d.note,
+                mine, d.code, *_district_names(d), "district", valid_to=MERGER, filed_under=boundaries.OLD,
+                area_km2=d.area_km2, source=d.source, source_date=d.source_date, confidence=d.confidence,
+                side="Hải Phòng", note=d.note, population=shared[d.code],
+                **_pair("population_source", "sum of the wards; wards of two districts by the shares of the crosswalk"),
             )
         )  # fmt: skip
     mine = wards[wards["side"] == "Hải Dương"]
     rows.append(
         _unit(
             mine, _OTHER_DISTRICT, "Tỉnh Hải Dương cũ (chưa có dữ liệu cấp huyện)",
-            "Former Hải Dương province (no districts known)", "district", valid_to=MERGER, side="Hải Dương",
-            source="sum of the wards of the former province", source_date="2025-07", confidence="medium",
+            "Former Hải Dương province (no districts known)", "district", valid_to=MERGER, filed_under=boundaries.OLD,
+            side="Hải Dương", source="sum of the wards of the former province", source_date="2025-07", confidence="medium",
         )
     )  # fmt: skip
     return gpd.GeoDataFrame(rows, geometry="geometry", crs="EPSG:4326")
+
+
+def _whole_people(shared):
+    """Counts rounded to whole people, with the sum kept: the largest fractions are rounded up."""
+    down = np.floor(shared + 1e-6)
+    more = (shared - down).sort_values(ascending=False).index[: round(float((shared - down).sum()))]
+    down[more] += 1
+    return down
 
 
 def _district_names(d):
@@ -159,16 +178,16 @@ def _cities(wards):
     rows = [
         _unit(
             wards, CITY, "Thành phố Hải Phòng (sau sáp nhập)", "Hải Phòng city (after the merger)", "city",
-            valid_from=MERGER, area_km2="3194.72", source=merged, source_date="2025-07-02", confidence="medium",
+            valid_from=MERGER, filed_under=boundaries.NOW, area_km2="3194.72", source=merged, source_date="2025-07-02", confidence="medium",
         ),
         _unit(
             old, OLD_CITY, "Thành phố Hải Phòng trước 1/7/2025", "Hải Phòng city before 1 July 2025", "city",
-            valid_to=MERGER, area_km2="1526.5", side="Hải Phòng", source=total, source_date="2025-07",
+            valid_to=MERGER, filed_under=boundaries.OLD, area_km2="1526.5", side="Hải Phòng", source=total, source_date="2025-07",
             confidence="medium",
         ),
         _unit(
             other, OTHER_SIDE, "Tỉnh Hải Dương trước 1/7/2025", "Hải Dương province before 1 July 2025", "city",
-            valid_to=MERGER, side="Hải Dương", source=total, source_date="2025-07", confidence="medium",
+            valid_to=MERGER, filed_under=boundaries.OLD, side="Hải Dương", source=total, source_date="2025-07", confidence="medium",
         ),
     ]  # fmt: skip
     return gpd.GeoDataFrame(rows, geometry="geometry", crs="EPSG:4326")
@@ -188,19 +207,52 @@ def _unit(mine, code, name_vi, name_en, kind, *, note="", **fields):
 
 
 def crosswalk():
-    """Shares of each ward's people by old district and by old city; they add up to 1 at each level."""
-    rows = _read("wards")
-    note = "The ward is counted whole in the old district that most of it comes from."
+    """Shares of each ward by old district and by old city; they add up to 1 at each level.
+
+    A ward whose communes all came from one district lies in it: exact, by name. The shares of the others are in
+    split_wards.csv; a ward that its names split and that table does not raises ValueError, and the other way round.
+    """
+    districts = _read("districts")
+    codes = dict(zip(districts["name_vi"], districts["code"], strict=True))
+    names = _read("old_names")
+    wards = _read("wards")
+    ours = set(wards.loc[wards["old_district_code"] != "", "code"])
+    communes = pd.DataFrame(
+        {"ward_code": names["ward_code"], "old_name": names["old_name_vi"],
+         "district": [codes[d] if w in ours else _OTHER_DISTRICT
+                      for w, d in zip(names["ward_code"], names["old_district_vi"], strict=True)]}
+    )  # fmt: skip
+    lies_in = boundaries.by_names(communes, _read("moved_communes"))
+    shares = {}
+    for r in _read("split_wards").itertuples():
+        shares.setdefault(r.ward_code, {})[r.old_district_code] = r
+    split = {w for w, found in lies_in.items() if len(found) > 1}
+    if split != set(shares) or any(lies_in[w] != set(shares[w]) for w in split):
+        raise ValueError(f"split_wards.csv and the names disagree on {sorted(split ^ set(shares)) or sorted(split)}.")
+    sources = names.drop_duplicates("ward_code").set_index("ward_code")
     out = []
-    for r in rows.itertuples():
-        for old in (r.old_district_code or _OTHER_DISTRICT, OLD_CITY if r.old_district_code else OTHER_SIDE):
-            out.append(
-                {
-                    "unit": r.code, "old_unit": old, "share": 1, "basis": "majority",
-                    "source": "wards and district boundaries before and after 1 July 2025, compared by area",
-                    "source_date": "2025-07", "confidence": "medium", **_pair("note", note),
+    for ward in wards["code"]:
+        named = {**sources.loc[ward, ["source", "source_date", "confidence"]], "valid_to": MERGER}
+        for old in sorted(lies_in[ward]):
+            if ward in split:
+                r = shares[ward][old]
+                told = {
+                    "source": r.source,
+                    "source_date": r.source_date,
+                    "confidence": r.confidence,
+                    "valid_to": _NEW_DISTRICTS,
                 }
-            )  # fmt: skip
+                note = "How much of the ward lies there is known by area only, not by people."
+                out.append(
+                    {"unit": ward, "old_unit": old, "share": r.share, "basis": r.basis, **told, **_pair("note", note)}
+                )
+            else:
+                note = "All communes the ward was made of were in this district."
+                out.append(
+                    {"unit": ward, "old_unit": old, "share": 1, "basis": "exact", **named, **_pair("note", note)}
+                )
+        old = OLD_CITY if ward in ours else OTHER_SIDE
+        out.append({"unit": ward, "old_unit": old, "share": 1, "basis": "exact", **named})
     return pd.DataFrame(out)
 
 
@@ -511,6 +563,7 @@ def _base(rows, prefix):
             "coord_accuracy_m": rows["coord_accuracy_m"],
             "coord_source": rows["coord_source"],
             "district_old": rows["district_old"],
+            "filed_under": np.where(rows["district_old"] == "", "", boundaries.OLD),
             "source": rows["source"],
             "source_date": rows["source_date"],
             "confidence": rows["confidence"],
@@ -537,3 +590,21 @@ def fill(store, *, today=None):
     )  # fmt: skip
     store.checkpoint()  # a copy of the file alone holds the data, too
     return written
+
+
+def complete(store):
+    """Give a store that was filled by an earlier program the tables it could not have; True if one was missing.
+
+    The boundary versions where none were ever written, and with them the crosswalk, if it is still the one of the
+    first start: what people wrote stays.
+    """
+    versions = store.versions()
+    if not store.meta("starter_filled") or "boundary_versions" in versions:
+        return False
+    frames = {"boundary_versions": _table("boundary_versions")}
+    if versions.get("crosswalk") == 1:
+        frames["crosswalk"] = crosswalk()
+    made = [check(ALL[name], frame) for name, frame in frames.items()]
+    return store.write_all(
+        made, source="starter facts", note="boundary versions", meta={"boundaries": "1"}, once="boundaries"
+    )

@@ -172,7 +172,7 @@ def worlds(draw):
             s = draw(share)
             low, high = draw(st.one_of(st.none(), st.floats(0, s))), draw(st.one_of(st.none(), st.floats(s, 1)))
             rows.append((u, g, s, low, high, draw(st.sampled_from(BASES))))
-    amount = st.one_of(st.just(np.nan), st.floats(0, 1e9))
+    amount = st.one_of(st.just(np.nan), st.just(0.0), st.floats(1e-3, 1e9))
     values = pd.Series([draw(amount) for _ in units], units, dtype=float)
     return values, links(*rows)
 

@@ -75,8 +75,9 @@ def test_a_store_of_schema_2_keeps_rows_hashes_and_every_earlier_version(second)
             first = ALL[name].fields[0].name
             assert frame[first].tolist() == [row[body["fields"].index(first)] for row in body["rows"]]
         store.restore("waste_sites", 1)
-        assert store.history("waste_sites")[0]["sha256"] == store.history("waste_sites")[2]["sha256"]
-        assert len(store.snapshot("waste_sites")) == 4
+        assert len(store.snapshot("waste_sites")) == 4 and store.snapshot("waste_sites")["filed_under"].isna().all()
+        store.restore("plant_states", 1)  # a table without a place: schema 3 gave it no field
+        assert store.history("plant_states")[0]["sha256"] == store.history("plant_states")[1]["sha256"]
     finally:
         store.close()
 
