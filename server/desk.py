@@ -72,6 +72,7 @@ def case_row(case, clocks, *, wards, officers, public=False, waiting=False):
         "public_word": _("public, change waits") if public and waiting else _("public") if public
         else _("waits for approval") if waiting else _("internal"),
         "name_vi": case.name_vi, "name_en": case.name_en, "steps": {},
+        "public": ("changed" if waiting else "public") if public else "waiting" if waiting else "internal",
         "district_old": case.facts.get("district_old"), "responsible": case.responsible,
     }  # fmt: skip
 
@@ -163,7 +164,7 @@ def listed(name, title, tone, rows, *, more=None, empty="", advice="", above=0):
 
     above: how many more stand in the list of what is very late, on top of the page.
     """
-    return {"id": name, "title": title, "tone": tone, "count": len(rows) + above, "above": above, "rows": rows[:SHOWN], "more": more, "empty": empty, "advice": advice}  # fmt: skip
+    return {"id": name, "title": title, "tone": tone, "count": len(rows) + above, "above": above, "rows": rows[:SHOWN], "every": rows, "more": more, "empty": empty, "advice": advice}  # fmt: skip
 
 
 # --- on the map ---
@@ -225,6 +226,10 @@ def frame(user, wards, *, inbox=None, publications=None):
     if user.role != "planner":
         places.append(("inbox", url_for("inbox.overview"), _("Inbox"), inbox))
     places.append(("cases", url_for("casework.overview"), _("Cases"), None))
+    if user.role != "commune_officer":
+        places.append(("plan", url_for("plan.overview"), _("Siting"), None))
+    if user.role in ("planner", "administrator"):
+        places.append(("import", "/admin/import", _("Bring data"), None))
     if user.role in ("inspector", "approver", "administrator"):
         places.append(("publications", url_for("desk.publications"), _("Publication"), publications))
     if user.role == "administrator":

@@ -1,0 +1,459 @@
+"""The pages of siting studies but for the answer: rows of the list, and what each step shows. Documents in, plain rows out."""
+
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from itertools import combinations
+
+from flask import url_for
+
+from layers.errors import LayerError
+from layers.letters import fold
+from server import plancharts, planforms, sitedata, sitelaw, sitespec, siteworld
+from server.i18n import N_, language, m3, number, percent
+from server.i18n import date as day
+from server.i18n import gettext as _
+from server.i18n import text as both
+from server.sitekinds import CRITERIA, RULES
+from server.sitewords import word
+
+UNIT_KINDS = ("special_zone", "ward", "commune")
+TECHNOLOGIES = {
+    "mechanical, physico-chemical and biological treatment": N_(
+        "Mechanical, physico-chemical and biological treatment"
+    ),
+    "underground infiltration field": N_("Underground infiltration field"),
+    "irrigation field": N_("Irrigation field"),
+    "biological pond": N_("Biological pond"),
+    "oxidation ditch": N_("Oxidation ditch"),
+    "pumping station": N_("Waste water pumping station"),
+    "sludge drying bed": N_("Sludge drying bed"),
+    "mechanical sludge treatment": N_("Mechanical sludge treatment"),
+    "mobile transfer station": N_("Mobile transfer station for waste"),
+    "fixed transfer station": N_("Fixed transfer station for waste"),
+    "sanitary landfill cell with organic waste": N_("Sanitary landfill cell with organic waste"),
+    "landfill cell with inorganic waste only": N_("Landfill cell with inorganic waste only"),
+    "biological treatment building": N_("Biological treatment of solid waste"),
+    "incinerator": N_("Incinerator"),
+    "hazardous waste or hazardous sludge treatment": N_("Treatment of hazardous waste or sludge"),
+    "landfill, small, medium": N_("Landfill, small or medium"),
+    "landfill, large": N_("Landfill, large"),
+    "landfill, very large": N_("Landfill, very large"),
+    "landfill, small to very large": N_("Landfill, small to very large"),
+    "sanitary landfill (general design)": N_("Sanitary landfill (general design)"),
+}
+OBJECTS = {
+    "residential, public and other protected buildings": N_("homes, public buildings and other protected buildings"),
+}
+IMPORTANCE = {1: N_("equally important"), 2: N_("between equal and a little more"), 3: N_("a little more important"),
+              4: N_("between a little and clearly more"), 5: N_("clearly more important"),
+              6: N_("between clearly and much more"), 7: N_("much more important"),
+              8: N_("between much and utterly more"), 9: N_("utterly more important")}  # fmt: skip
+
+
+def words_of(table, code, layers=()):
+    """The words of a code in the reader's language."""
+    return word(table, code, language(), layers)
+
+
+def technology_word(code):
+    return _(TECHNOLOGIES[code]) if code in TECHNOLOGIES else code
+
+
+def moment(iso, zone):
+    """A UTC instant as the day and the time in the city."""
+    at = datetime.fromisoformat(iso)
+    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
+    return f"{day(at.date())} {at:%H:%M}"
+
+
+def row(study, zone):
+    """One study for the list."""
+    summary = study["summary"] or {}
+    return {
+        "code": study["code"], "name": study["name"], "state": study["state"],
+        "state_word": words_of("state", study["state"]), "stale": study["stale"], "revision": study["revision"],
+        "gain": summary.get("gain_m3_day"), "gap": summary.get("gap"), "sites": summary.get("sites"),
+        "infeasible": bool(summary.get("infeasible")), "status_word": words_of("status", summary.get("status") or ""),
+        "who": study["created_name"], "changed": moment(study["changed_at"], zone), "changed_iso": study["changed_at"],
+        "technology": technology_word(study["spec"]["facility"]["technology"]),
+        "question": question(study["spec"]),
+    }  # fmt: skip
+
+
+def question(spec):
+    """The question in one short line."""
+    if spec["model"] == "covering" or (spec["model"] == "cheapest" and spec["number"] is None):
+        many = _("as few as needed") if spec["model"] == "covering" else _("as many as needed")
+    elif spec["number"] is not None:
+        many = _("at most %(n)s new", n=number(spec["number"], 0))
+    else:
+        many = _("budget %(sum)s %(money)s", sum=number(spec["budget"]), money=spec["money"])
+    sizes = " / ".join(m3(s["capacity_m3_day"]) for s in spec["sizes"])
+    return _("%(many)s, %(sizes)s m³/day, within %(km)s km", many=many, sizes=sizes, km=number(spec["within_m"] / 1000))
+
+
+def job_of(services, study, user):
+    """The job of a study that runs or has failed, where this person may see it; None else."""
+    if not study["job"] or study["state"] == "done":
+        return None
+    try:
+        job = services.jobs.get(study["job"])
+    except KeyError:
+        return None
+    return job if job.who_id == user.id or user.role == "administrator" else None
+
+
+# --- fields ---
+
+
+def field(form, errors, name, value, *, kind="text", **more):
+    """One field as templates/desk_macros.html draws it: what was typed, else the value as people write it."""
+    typed = form is not None and name in form
+    held = form.get(name) if typed else planforms.shown(value, language())
+    if kind == "check":
+        held = (form.get(name) == "yes") if form is not None else bool(value)
+    return {"name": name, "kind": kind, "value": held, "error": errors.get(name), **more}
+
+
+def step(services, study, name, form=None, errors=None):
+    """What a step of a study shows; see the templates plan_goal.html, plan_rules.html, plan_weights.html, plan_run.html."""
+    make = {"goal": _goal, "rules": _rules, "weights": _weights, "run": _run}[name]
+    spec = study["spec"]
+
+    def f(field_name, value, **more):
+        return field(form, errors or {}, field_name, value, **more)
+
+    return make(services, study, spec, f, form)
+
+
+def _goal(services, study, spec, f, form):
+    kinds = {}
+    for t in sitespec.technologies(date.fromisoformat(spec["as_of"])):
+        kinds.setdefault(t["kind"], []).append((t["technology"], technology_word(t["technology"])))
+    area = form.get("area") if form is not None else next(iter(spec["area"]), "")
+    units = set(form.getlist("area.units")) if form is not None else set(spec["area"].get("units", ()))
+    rows = sorted(dict.fromkeys(range(len(spec["sizes"]) + 2)) | dict.fromkeys(_typed_rows(form)))
+    sizes = [
+        [
+            f(f"sizes[{k}].{n}", spec["sizes"][k][n] if k < len(spec["sizes"]) else None, kind="number")
+            for n in ("capacity_m3_day", "cost")
+        ]
+        for k in rows
+    ]
+    return {
+        "f": f, "spec": spec, "sizes": sizes, "area": area or "", "units": unit_choices(services), "chosen_units": units,
+        "groups": [(words_of("group", kind), options) for kind, options in kinds.items()],
+        "models": [(m, words_of("model", m)) for m in sitespec.MODELS],
+        "goals": [(g, words_of("goal", g)) for g in sitespec.GOALS],
+        "law": law(spec), "standing": standing(services, spec, f),
+    }  # fmt: skip
+
+
+def _typed_rows(form):
+    found = (n.partition("]")[0].removeprefix("sizes[") for n in form or () if n.startswith("sizes["))
+    return [int(k) for k in found if k.isdecimal() and int(k) < 20]
+
+
+def unit_choices(services):
+    """[(old district, [(code, name)])] of the wards, communes and special zones a study can be held to."""
+    admin = services.store.snapshot("admin_units")
+    rows = admin[admin["kind"].isin(UNIT_KINDS)]
+    out = {}
+    for r in rows.to_dict("records"):
+        out.setdefault(r["district_old"] or _("Others"), []).append((r["code"], both(r, "name")))
+    return [
+        (heading, sorted(pairs, key=lambda p: fold(p[1])))
+        for heading, pairs in sorted(out.items(), key=lambda o: fold(o[0]))
+    ]
+
+
+def standing(services, spec, f):
+    """The standing plants with their spare capacity: those with room or with a capacity first."""
+    rows = []
+    plants = sitedata._plants(services, date.fromisoformat(spec["as_of"]), spec)
+    for plant in plants.drop(columns="geometry").reset_index(names="code").to_dict("records"):
+        given = spec["plants"]["spare"].get(plant["code"])
+        rows.append(
+            {
+                "code": plant["code"], "title": both(plant, "name") or plant["code"], "state": plant["state"],
+                "capacity": _known(plant["capacity_m3_day"]), "spare": plant["spare_m3_day"], "why": words_of("why", plant["why"]),
+                "field": f(f"plants.spare.{plant['code']}", given, kind="number"),
+            }
+        )  # fmt: skip
+    return sorted(rows, key=lambda r: (-r["spare"], r["capacity"] is None, fold(r["title"])))
+
+
+def _known(value):
+    return None if value is None or value != value else value
+
+
+def law(spec):
+    """What the regulation asks of each size, written."""
+    out = []
+    for d in planforms.law(spec):
+        if d["problem"]:
+            out.append({"capacity": m3(d["capacity"]), "problem": d["problem"][language()]})
+            continue
+        out.append(
+            {
+                "capacity": number(d["capacity"]), "problem": None, "state": d["state"],
+                "state_word": words_of("status", d["state"]),
+                "distance": None if d["state"] != "established" else number(d["distance_m"]),
+                "factor": None if d["factor"] == 1 else number(d["factor"]), "base": number(d["base_m"]),
+                "to": _(OBJECTS[d["to_object"]]) if d["to_object"] in OBJECTS else d["to_object"],
+                "regulation": d["regulation"], "reference": d["reference"], "rows": ", ".join(d["rows"]),
+                "confidence": words_of("confidence", d["confidence"]),
+                "valid": _validity(d["valid_from"], d["valid_until"]),
+                "cautions": [c[language()] for c in d["cautions"]],
+            }
+        )  # fmt: skip
+    return out
+
+
+def law_asked(asked):
+    """law() of what was typed into the step "goal" so far. ValueError where the day is no date."""
+    flags = {"yes": True, "no": False}
+    sizes = []
+    for typed in asked.getlist("capacity")[:20]:
+        with suppress(ValueError):
+            sizes.append({"capacity_m3_day": planforms.quantity(typed.strip(), language())})
+    facility = {"technology": asked.get("facility.technology", ""), "entries": []}
+    facility |= {n: flags.get(asked.get(f"facility.{n}")) for n in ("enclosed", "upstream")}
+    facility["upwind"] = asked.get("facility.upwind") == "yes"
+    spec = {"as_of": date.fromisoformat(asked.get("as_of", "")).isoformat(), "facility": facility, "sizes": sizes}
+    made = law(spec)
+    for line in made:
+        if not line["problem"]:
+            named = _("row %(rows)s", rows=line["rows"]) if line["rows"] else ""
+            parts = (line["regulation"], line["reference"], named, line["valid"], line["confidence"])
+            line["source"] = " · ".join(filter(None, parts))
+    return made
+
+
+def _validity(start, end):
+    if start and end:
+        return _("in force %(start)s to %(end)s", start=day(start), end=day(end))
+    return _("in force from %(start)s", start=day(start)) if start else ""
+
+
+def _rules(services, study, spec, f, form):
+    there = said_of(services, spec)
+    rows = []
+    for k, rule in enumerate(spec["rules"]):
+        at, kind = f"rules[{k}]", RULES.get(rule["code"])
+        made = {
+            "code": rule["code"], "title": words_of("rule", rule["code"], spec["layers"]), "on": f(f"{at}.on", rule["on"], kind="check"),
+            "kind": kind.kind if kind else "near", "law": bool(kind and kind.law), "said": there.get(rule["code"]),
+            "unit": words_of("unit", kind.unit) if kind else "m", "fields": [],
+        }  # fmt: skip
+        if made["kind"] in ("near", "far"):
+            label = (
+                _("At most so far")
+                if made["kind"] == "far"
+                else _("Own distance")
+                if made["law"]
+                else _("Distance to keep")
+            )
+            hint = _("Blank: the distance of the regulation, above.") if made["law"] else None
+            made["fields"].append(
+                f(f"{at}.distance_m", rule["distance_m"], kind="number", label=label, unit="m", hint=hint)
+            )
+        if rule["code"] == "houses":
+            made["fields"].append(f(f"{at}.at_least", rule["at_least"], kind="number", label=_("Land counts as lived on from"),
+                                    unit=_("people per ha")))  # fmt: skip
+        if made["kind"] == "limit":
+            made["fields"] += [
+                f(f"{at}.at_least", rule["at_least"], kind="number", label=_("At least"), unit=made["unit"]),
+                f(f"{at}.at_most", rule["at_most"], kind="number", label=_("At most"), unit=made["unit"]),
+            ]
+        if made["kind"] == "classes":
+            made["fields"].append(f(f"{at}.classes", ", ".join(map(str, rule["classes"])), label=_("Classes that may not be used"),
+                                    hint=_("Whole numbers of the land cover raster, such as 50, 80.")))  # fmt: skip
+        made["fields"].append(f(f"{at}.source", rule["source"], label=_("Source of your value"), most=400,
+                                required=False))  # fmt: skip
+        rows.append(made)
+    entries = []
+    for k in range(len(spec["facility"]["entries"]) + 1):
+        entry = spec["facility"]["entries"][k] if k < len(spec["facility"]["entries"]) else {}
+        at = f"facility.entries[{k}]"
+        entries.append([f(f"{at}.distance_m", entry.get("distance_m"), kind="number"), f(f"{at}.enclosed", entry.get("enclosed")),
+                        f(f"{at}.source", entry.get("source", ""))])  # fmt: skip
+    facility = spec["facility"]
+    return {
+        "f": f, "spec": spec, "rules": rows, "law": law(spec), "entries": entries, "technology": technology_word(facility["technology"]),
+        "enclosed": facility["enclosed"], "land": land(spec),
+        "land_fields": [
+            f("facility.ha_per_1000", facility["ha_per_1000"], kind="number", label=_("Own plot"), unit=_("ha per 1,000 m³ a day")),
+            f("facility.belt_m", facility["belt_m"], kind="number", label=_("Own green belt"), unit="m"),
+            f("facility.land_source", facility["land_source"], label=_("Source of your values")),
+        ],
+    }  # fmt: skip
+
+
+def land(spec):
+    """The land of the largest size, written; None where the law cannot be asked."""
+    capacity = max(size["capacity_m3_day"] for size in spec["sizes"])
+    try:
+        need = sitelaw.law(spec, capacity).land
+    except sitespec.SpecError:
+        return None
+    return {
+        "capacity": m3(capacity), "plot": number(need.plot_ha), "belt": number(need.belt_m, 0), "all": number(need.with_belt_ha),
+        "rows": ", ".join(need.rows), "known": bool(need.rows),
+    }  # fmt: skip
+
+
+def world(services, spec):
+    """(siteworld.World, None), or (None, sentence) where the question cannot be asked of the data as they are."""
+    try:
+        return siteworld.world_now(services, spec), None
+    except (LayerError, ValueError) as e:
+        return None, getattr(e, language(), "") or str(e)
+
+
+def said_of(services, spec):
+    """{code: {"state": "checked" | "coarse" | "unchecked" | "off", "words"}} of rules and criteria, by the data of now."""
+    found, _problem = world(services, spec)
+    if found is None:
+        return {}
+    rules = [(r.code, r.status, r.why) for r in found.rules]
+    criteria = [(c if isinstance(c, str) else c.code, status, why) for c, status, why in found.criteria]
+    out = {}
+    for prefix, rows in (("", rules), ("c:", criteria)):
+        for code, status, why in rows:
+            words = "; ".join(words_of("why", w) for w in why)
+            if status == "unchecked":
+                words = _("Not checked: %(why)s. Missing is not clean: check it on the ground.", why=words)
+            elif words:
+                words = _("Checked roughly: %(why)s.", why=words)
+            out[prefix + code] = {"state": status if not (status == "checked" and why) else "coarse", "words": words}
+    return out
+
+
+def curve_picture(points, title, unit):
+    low, high = (number(points[0][0]), number(points[-1][0])) if points else ("", "")
+    desc = "; ".join(f"{number(m)} {unit}: {number(v)}" for m, v in points)
+    return plancharts.value_curve(points, title=title, desc=desc, low=low, high=high, unit=unit)
+
+
+def _weights(services, study, spec, f, form):
+    there = said_of(services, spec)
+    shares, _found = sitespec.weights(spec)
+    rows = []
+    for k, c in enumerate(spec["criteria"]):
+        at, kind = f"criteria[{k}]", CRITERIA.get(c["code"])
+        unit = words_of("unit", kind.unit) if kind else "m"
+        title = words_of("criterion", c["code"], spec["layers"])
+        points = [*c["curve"], *([[None, None]] * max(0, min(2, 6 - len(c["curve"]))))]
+        rows.append(
+            {
+                "code": c["code"], "title": title, "unit": unit, "said": there.get("c:" + c["code"]), "at": at,
+                "weight": f(f"{at}.weight", c["weight"], kind="number", label=_("Weight")), "share": shares.get(c["code"], 0.0),
+                "picture": curve_picture(c["curve"], _("Value of %(what)s", what=title.lower()), unit),
+                "points": [[f(f"{at}.curve[{i}].{n}", p[j], kind="number") for j, n in enumerate("mv")]
+                           for i, p in enumerate(points)],
+            }
+        )  # fmt: skip
+    used = [r["code"] for r in rows if spec["criteria"][rows.index(r)]["weight"] > 0]
+    titles = {r["code"]: r["title"] for r in rows}
+    answers = spec["pairs"] or {}
+    pairs = []
+    for a, b in combinations(used, 2):
+        key = f"{a}|{b}"
+        value = form.get(f"pairs.{key}") if form is not None else planforms.answer_of(answers.get(key))
+        pairs.append({"name": f"pairs.{key}", "key": key, "a": titles[a], "b": titles[b], "value": value})
+    by = form.get("by") if form is not None else ("pairs" if spec["pairs"] else "typed")
+    typed = {p["key"]: planforms.times_of(p["value"]) for p in pairs}
+    return {
+        "f": f, "spec": spec, "criteria": rows, "pairs": pairs, "by": by, "scale": scale(), "used": used,
+        "weighed": weighed_words(used, typed, titles),
+    }  # fmt: skip
+
+
+KINDS = {"upstream": N_("Upstream of an intake"), "land": N_("Land need")}
+
+
+def unchecked_words(rows, layers=()):
+    """[(what, why)] of World.unchecked or of the same list of a result."""
+    out = []
+    for row in rows:
+        kind, code = row["kind"], row["code"]
+        what = _(KINDS[kind]) if kind in KINDS else words_of(kind, code, layers)
+        out.append((what, "; ".join(words_of("why", w) for w in row["why"]), kind))
+    return out
+
+
+def scale():
+    """The answers of a pair question: (value, words with {a} and {b})."""
+    more = [(str(n), "a", _(IMPORTANCE[n])) for n in range(9, 1, -1)]
+    less = [(f"1/{n}", "b", _(IMPORTANCE[n])) for n in range(2, 10)]
+    return [*more, ("1", "", _(IMPORTANCE[1])), *less]
+
+
+def weighed_words(names, answers, titles=None):
+    """What answers on pairs say so far, written: said, weights [{code, title, share, written}], state, odd."""
+    titles = titles or {}
+    found = planforms.weighed(names, answers)
+
+    def title(code):
+        return titles.get(code) or words_of("criterion", code)
+
+    if found["weights"] is None:
+        said = _("%(n)s of %(all)s questions answered.", n=found["answered"], all=found["asked"])
+        return {"state": "open", "said": said, "weights": [], "odd": "", "ratio": None}
+    ratio = number(found["ratio"], 2)
+    good = _("Consistency ratio %(ratio)s: the answers agree well enough (up to 0.10 is accepted).", ratio=ratio)
+    bad = _("Consistency ratio %(ratio)s: the answers contradict each other (up to 0.10 is accepted).", ratio=ratio)
+    odd = found["odd"]
+    said_odd = "" if odd is None else _(
+        "Most at odds with the others: “%(a)s” beside “%(b)s”. You answered %(given)s; the others together say about %(others)s.",
+        a=title(odd["first"]), b=title(odd["second"]), given=_times(odd["answered"]), others=_times(odd["others_say"]),
+    )  # fmt: skip
+    return {
+        "state": "good" if found["accepted"] else "bad", "said": good if found["accepted"] else bad, "odd": said_odd,
+        "ratio": found["ratio"],
+        "weights": [{"code": c, "title": title(c), "share": w, "written": percent(w)} for c, w in found["weights"].items()],
+    }  # fmt: skip
+
+
+def _times(value):
+    return _("%(n)s times", n=number(value, 1)) if value >= 1 else _("1/%(n)s", n=number(1 / value, 1))
+
+
+def _run(services, study, spec, f, form):
+    asked, problem = world(services, spec)
+    on = [r for r in spec["rules"] if r["on"]]
+    shares, _found = sitespec.weights(spec)
+    layers = spec["layers"]
+    area = spec["area"]
+    names = dict(pair for _heading, pairs in unit_choices(services) for pair in pairs)
+    where = _("the whole city")
+    if "units" in area:
+        where = ", ".join(names.get(c, c) for c in area["units"])
+    elif "wkt" in area:
+        where = _("an outline of your own")
+    facility = spec["facility"]
+    enclosed = {True: _("enclosed, odour treated"), False: _("open"), None: ""}[facility["enclosed"]]
+    lines = [
+        (_("Question"), f"{words_of('model', spec['model'])}; {words_of('goal', spec['goal'])}", "goal"),
+        (_("Works"), ", ".join(filter(None, (technology_word(facility["technology"]), enclosed))), "goal"),
+        (_("Sizes"), "; ".join(_("%(size)s m³/day for %(cost)s %(money)s", size=number(s["capacity_m3_day"]), cost=number(s["cost"]),
+                                 money=spec["money"]) for s in spec["sizes"]), "goal"),
+        (_("How many"), question(spec), "goal"),
+        (_("Where"), where, "goal"),
+        (_("Standing plants"), _("kept, with their spare capacity") if spec["plants"]["keep"] else _("left out"), "goal"),
+        (_("Law"), _("as of %(day)s", day=day(spec["as_of"])), "rules"),
+        (_("Constraints"), ", ".join(words_of("rule", r["code"], layers) for r in on) or _("none"), "rules"),
+        (_("Weights"), ", ".join(f"{words_of('criterion', c, layers)} {percent(w)}" for c, w in shares.items()), "weights"),
+        (_("Sites to choose from"), _("up to %(n)s, at least %(m)s m apart", n=number(spec["candidates"]["count"], 0),
+                                      m=number(spec["candidates"]["apart_m"], 0)), "goal"),
+    ]  # fmt: skip
+    return {
+        "spec": spec, "lines": lines, "unchecked": unchecked_words(asked.unchecked, layers) if asked else [], "problem": problem,
+        "blocks": [{"number": k, **b, "place": f"{b['lat']:.5f}, {b['lon']:.5f}", "radius": number(b["radius_m"], 0)}
+                   for k, b in enumerate(spec["block"])],
+        "given": [{**g, "forced": g["code"] in spec["force"], "place": f"{g['lat']:.5f}, {g['lon']:.5f}"} for g in spec["given"]],
+        "forced_only": [c for c in spec["force"] if all(g["code"] != c for g in spec["given"])],
+        "law_open": [line for line in law(spec) if line["problem"] or line["state"] != "established"],
+        "edit": lambda where: url_for("plan.edit", code=study["code"], step=where),
+    }  # fmt: skip

@@ -1,0 +1,147 @@
+/* Layers of a siting study on the map: tiles of its rasters, demand, sites, candidates and who sends where. */
+"use strict";
+(() => {
+  const cx = window.cangxanh;
+  const NS = "http://www.w3.org/2000/svg";
+  const TEAL = "#0b5c56";
+  const WARM = "#c4501b";
+  const PANES = { rasters: 205, reasons: 207, flows: 390, demand: 395, candidates: 405 };
+
+  const pane = (map, name) => {
+    if (map.getPane(name)) return name;
+    const made = map.createPane(name);
+    made.style.zIndex = PANES[name];
+    if (name === "rasters" || name === "reasons") made.style.pointerEvents = "none";
+    return name;
+  };
+
+  const svg = (tag, attributes, ...children) => {
+    const node = document.createElementNS(NS, tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+    node.append(...children);
+    return node;
+  };
+
+  const card = (feature) => () => cx.card(feature);
+
+  /* --- tiles --- */
+
+  const Tiles = L.TileLayer.extend({
+    getTileUrl(at) {
+      const bits = this.options.bits === undefined ? "" : `&bits=${this.options.bits}`;
+      return L.TileLayer.prototype.getTileUrl.call(this, at) + bits;
+    },
+  });
+
+  function raster(map, entry) {
+    const { url, opacity, bits, area } = entry.spec;
+    const name = bits === undefined ? "rasters" : "reasons";
+    const bounds = area ? L.latLngBounds(area) : undefined;
+    const layer = new Tiles(url, { pane: pane(map, name), opacity, bounds, minZoom: 7, maxZoom: 19, bits, updateWhenZooming: false });
+    const holder = map.getContainer();
+    layer.on("loading", () => holder.setAttribute(`data-tiles-${name}`, "loading"));
+    layer.on("load", () => holder.setAttribute(`data-tiles-${name}`, "ready"));
+    entry.group.addLayer(layer);
+    entry.tiles = layer;
+    return 1;
+  }
+
+  function chooseReasons(map) {
+    const boxes = [...document.querySelectorAll("input[data-reason-bit]")];
+    if (!boxes.length) return;
+    const update = () => {
+      const entry = cx.layers.reasons;
+      if (!entry?.tiles) return;
+      entry.tiles.options.bits = boxes.filter((box) => box.checked).reduce((sum, box) => sum + Number(box.dataset.reasonBit), 0);
+      entry.tiles.redraw();
+    };
+    for (const box of boxes) box.addEventListener("change", update);
+    document.querySelector("[data-reasons-all]")?.addEventListener("click", (event) => {
+      const on = !boxes.every((box) => box.checked);
+      for (const box of boxes) box.checked = on;
+      event.currentTarget.setAttribute("aria-pressed", String(on));
+      update();
+    });
+  }
+
+  /* --- demand: area in proportion to m³ a day, the served part filled --- */
+
+  const PER_ROOT_M3 = 0.21; // as in map-signs.js
+
+  function demand(map, entry, data) {
+    const renderer = L.svg({ pane: pane(map, "demand"), padding: 0.5 });
+    const shapes = data.features.map((f) => {
+      const at = [f.lat, f.lon];
+      const whole = L.circleMarker(at, { renderer, pane: "demand", color: "#5f2509", weight: 1, opacity: 0.55, fillColor: WARM, fillOpacity: 0.5 });
+      const served = L.circleMarker(at, { renderer, pane: "demand", stroke: false, fillColor: TEAL, fillOpacity: 0.85, interactive: false });
+      whole.bindPopup(card(f));
+      cx.link(entry, f.code, whole);
+      entry.group.addLayer(whole);
+      if (f.served > 0) entry.group.addLayer(served);
+      return { f, whole, served };
+    });
+    const size = () => {
+      const scale = Math.min(1.6, Math.max(0.45, 2 ** ((map.getZoom() - 10.25) * 0.6)));
+      for (const { f, whole, served } of shapes) {
+        whole.setRadius(Math.max(2, PER_ROOT_M3 * Math.sqrt(f.m3) * scale));
+        served.setRadius(Math.max(1.4, PER_ROOT_M3 * Math.sqrt(f.served || 0) * scale));
+      }
+    };
+    map.on("zoomend", size);
+    size();
+    return shapes.length;
+  }
+
+  /* --- lines: who sends to which plant --- */
+
+  function flows(map, entry, data) {
+    const renderer = L.svg({ pane: pane(map, "flows"), padding: 0.5 });
+    for (const f of data.features) {
+      const line = L.polyline([f.from, f.to], {
+        renderer, pane: "flows", color: f.new ? TEAL : "#3f4a52", opacity: 0.75, weight: Math.max(1.2, Math.min(9, Math.sqrt(f.m3) * 0.07)),
+        dashArray: f.new ? null : "4 4",
+      });
+      line.bindPopup(card(f));
+      entry.group.addLayer(line);
+    }
+    return data.features.length;
+  }
+
+  /* --- sites: chosen ones with their number, candidates as small rings --- */
+
+  function sites(map, entry, data) {
+    for (const f of data.features) {
+      const size = 34;
+      const picture = svg("svg", { width: size, height: size, viewBox: "-17 -17 34 34", "aria-hidden": "true" },
+        svg("circle", { r: 15.5, fill: "#fff" }), svg("circle", { r: 13.5, fill: TEAL }),
+        ...(f.forced ? [svg("circle", { r: 10.8, fill: "none", stroke: "#fff", "stroke-width": 1.4, "stroke-dasharray": "2.4 2.2" })] : []),
+        svg("text", { y: 5, "text-anchor": "middle", "font-size": 14, "font-weight": 700, fill: "#fff" }, String(f.number)));
+      const icon = L.divIcon({ className: "map-sign plan-site", html: picture, iconSize: [size, size] });
+      const marker = L.marker([f.lat, f.lon], { icon, title: f.name, alt: f.name, zIndexOffset: 4000, keyboard: true });
+      marker.bindPopup(card(f));
+      cx.link(entry, f.code, marker);
+      entry.group.addLayer(marker);
+    }
+    return data.features.length;
+  }
+
+  function candidates(map, entry, data) {
+    const renderer = L.svg({ pane: pane(map, "candidates"), padding: 0.5 });
+    for (const f of data.features) {
+      const ring = L.circleMarker([f.lat, f.lon], { renderer, pane: "candidates", radius: 5, color: "#123f56", weight: 2, fillColor: "#fff", fillOpacity: 0.9 });
+      ring.bindPopup(card(f));
+      cx.link(entry, f.code, ring);
+      entry.group.addLayer(ring);
+    }
+    return data.features.length;
+  }
+
+  cx.painters = { ...cx.painters, raster, demand, flows, sites, candidates };
+
+  const ready = cx.ready;
+  cx.ready = (map) => {
+    ready(map);
+    chooseReasons(map);
+    cx.whyOnMap?.(map);
+  };
+})();

@@ -1,0 +1,104 @@
+/* "Why not here?": a click on the map, or typed coordinates, asks the server; the answer is written into the panel. */
+"use strict";
+(() => {
+  const cx = window.cangxanh;
+  const t = cx.t;
+  const form = document.getElementById("why-form");
+  const panel = document.getElementById("why");
+  if (!form || !panel) return;
+  const place = panel.querySelector("[data-why-answer]");
+  let mark;
+  let asked = 0;
+
+  const el = (tag, attributes, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value);
+    node.append(...children.filter((c) => c !== null && c !== undefined));
+    return node;
+  };
+
+  function rows(caption, heads, lines) {
+    const table = el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...heads.map((h) => el("th", { scope: "col" }, h)))));
+    const body = el("tbody");
+    for (const line of lines) body.append(line);
+    table.append(body);
+    return el("div", { class: "table-region why-table", role: "region", tabindex: "0", "aria-label": caption }, table);
+  }
+
+  const small = (text) => (text ? el("small", {}, text) : null);
+
+  function show(answer) {
+    place.replaceChildren();
+    place.append(el("p", { class: `why-head is-${answer.state}` }, el("strong", {}, answer.head), " ", el("span", {}, answer.sentence || "")));
+    place.append(el("p", { class: "quiet small" }, answer.where));
+    if (answer.rules.length) {
+      place.append(rows(t("Rules"), [t("Rule"), t("Here"), t("Limit"), t("Missing")], answer.rules.map((rule) =>
+        el("tr", { class: `is-${rule.state}` },
+          el("th", { scope: "row" }, el("span", { class: "why-mark", "aria-hidden": "true" }, rule.mark), " ", rule.word, el("small", {}, rule.state_word), small(rule.source)),
+          el("td", {}, rule.measured), el("td", {}, rule.limit), el("td", {}, rule.by)))));
+    }
+    if (answer.criteria.length) {
+      place.append(rows(t("Criteria"), [t("Criterion"), t("Here"), t("Value"), t("Weight")], answer.criteria.map((part) =>
+        el("tr", {}, el("th", { scope: "row" }, part.word), el("td", {}, part.measured), el("td", {}, part.value), el("td", {}, part.weight)))));
+    }
+    if (answer.score) place.append(el("p", {}, answer.score));
+    for (const sentence of answer.unchecked || []) place.append(el("p", { class: "note note-unknown" }, sentence));
+    const acts = document.getElementById("why-acts");
+    if (acts) {
+      acts.hidden = false;
+      for (const [name, value] of [["lat", answer.lat], ["lon", answer.lon]]) {
+        for (const field of acts.querySelectorAll(`input[name=${name}]`)) field.value = value;
+      }
+    }
+  }
+
+  async function ask(lat, lon) {
+    const mine = (asked += 1);
+    place.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(`${form.dataset.json}?lat=${encodeURIComponent(lat)}&lon=${encodeURIComponent(lon)}`, { headers: { Accept: "application/json" } });
+      const found = await answer.json();
+      if (mine !== asked) return;
+      if (!answer.ok) {
+        place.replaceChildren(el("p", { class: "field-error", role: "alert" }, found.message || t("The answer did not come. Try again.")));
+        return;
+      }
+      show(found);
+      put(found.at);
+    } catch {
+      if (mine === asked) place.replaceChildren(el("p", { class: "field-error", role: "alert" }, t("The answer did not come. Try again.")));
+    } finally {
+      if (mine === asked) place.removeAttribute("aria-busy");
+    }
+  }
+
+  function put(at) {
+    if (!cx.map) return;
+    mark?.remove();
+    mark = L.circleMarker(at, { radius: 9, color: "#16252b", weight: 3, fillColor: "#ffd84d", fillOpacity: 0.9, interactive: false }).addTo(cx.map);
+    if (!cx.map.getBounds().contains(at)) cx.map.panTo(at);
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(form.elements.lat.value, form.elements.lon.value);
+  });
+
+  cx.whyOnMap = (map) => {
+    const middle = form.querySelector("[data-why-middle]");
+    if (middle) {
+      middle.hidden = false;
+      middle.addEventListener("click", () => fill(map.getCenter()));
+    }
+    map.on("click", (event) => {
+      if (event.originalEvent.target.closest?.(".leaflet-interactive, .leaflet-marker-icon")) return;
+      fill(event.latlng);
+    });
+  };
+
+  function fill({ lat, lng }) {
+    form.elements.lat.value = lat.toFixed(5);
+    form.elements.lon.value = lng.toFixed(5);
+    ask(form.elements.lat.value, form.elements.lon.value);
+  }
+})();
