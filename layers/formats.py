@@ -1,18 +1,21 @@
-"""Public rows as files of the formats that people use: one layer, one file, one coordinate system.
+"""Rows as files of the formats that people use: one table, one file, one coordinate system; or several in a GeoPackage.
 
-Only public fields are written, whatever the frame holds. Missing values stay missing. Nothing here opens
-a file of the store: every writer makes bytes in memory.
+A table is a layer of the catalogue, or a list of the product described in the same words (layers.catalogue.Layer).
+Of a layer only public fields are written, unless all are asked for. Missing values stay missing. Nothing here
+opens a file of the store: writers make bytes in memory, the whole GeoPackage a file of its own.
 """
 
 import datetime
 import io
 import json
+import os
 import re
 import sqlite3
 import struct
-import zipfile
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -22,14 +25,11 @@ import shapely
 
 from geo.projection import decimals, shapes_from_wgs84
 from layers import export as public
-from layers import geopackage, kml, shapefile
-from layers.catalogue import ALL
+from layers import geopackage, kml, shapefile, workbook
+from layers.catalogue import ALL, Layer
 from layers.errors import LayerError
-from layers.export import public_fields
 
 CRS = (4326, 9210, 9209)  # EPSG codes that a file may be asked in
-EXCEL_CELL = 32_767
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same rows give the same bytes
 _FORMULA_LIKE = re.compile(r"'+[=+\-@\t\r]")
 _SQL_TYPE = {"text": "TEXT", "number": "DOUBLE", "integer": "INTEGER", "date": "DATE"}
 _SQL_GEOMETRY = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
@@ -48,7 +48,7 @@ class Kind:
 
 KINDS = {
     "csv": Kind("CSV", "text/csv", tables=True),
-    "xlsx": Kind("XLSX", public.XLSX, tables=True),
+    "xlsx": Kind("XLSX", workbook.MIMETYPE, tables=True),
     "geojson": Kind("GeoJSON", "application/geo+json", only_degrees=True),
     "gpkg": Kind("GeoPackage", "application/geopackage+sqlite3", tables=True),
     "zip": Kind("Shapefile", "application/zip"),
@@ -64,9 +64,10 @@ class Unavailable(LayerError):
     code = "format_unavailable"
 
 
-def kinds_for(name):
-    """The kinds in which a layer or table is given out on this installation."""
-    return [k for k, kind in KINDS.items() if (ALL[name].geometry or kind.tables) and (k != "parquet" or has_parquet())]
+def kinds_for(layer):
+    """The kinds in which a layer or table (or its name in the catalogue) is given out on this installation."""
+    layer = _layer(layer)
+    return [k for k, kind in KINDS.items() if (layer.geometry or kind.tables) and (k != "parquet" or has_parquet())]
 
 
 @cache
@@ -79,41 +80,29 @@ def has_parquet():
     return True
 
 
-def export(name, frame, kind, crs=4326, *, language="vi", outlines=False):
-    """One layer or table as the bytes of a file.
+def _layer(layer):
+    return layer if isinstance(layer, Layer) else ALL[layer]
 
-    name: of the catalogue. frame: rows as Store.snapshot() gives them, or some of them; other fields than the
-    public ones are left out. kind: a key of KINDS. crs: one of CRS; GeoJSON and KML are always in 4326.
-    language: of the headers of an Excel sheet. outlines: a CSV gets its shapes as WKT too; otherwise a CSV
-    and an Excel sheet hold a point of each. Raises LayerError: a kind or crs not known, a text too long
-    for the format; Unavailable: GeoParquet without pyarrow.
+
+# --- what is written ---
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows ready for a file: the values of each field as str, float, int, date or None, and the shapes.
+
+    shapes: in EPSG:`crs`, easting or longitude first, None where there is none; None as a whole for a table.
     """
-    layer = ALL[name]
-    if kind not in KINDS or not (layer.geometry or KINDS[kind].tables):
-        raise LayerError(f"{name} is not given out as '{kind}': choose one of {', '.join(kinds_for(name))}.")
-    if crs not in CRS:
-        raise LayerError(f"EPSG:{crs} is not given out: choose one of {', '.join(map(str, CRS))}.")
-    crs = 4326 if KINDS[kind].only_degrees else crs
-    shapes = None
-    if layer.geometry:
-        shapes = frame.geometry.to_numpy()
-        if crs != 4326:
-            shapes = shapes_from_wgs84(shapes, crs)
-    table = Rows(name, frame, shapes, crs)
-    if kind == "csv":
-        return _csv(table, outlines)
-    if kind == "xlsx":
-        return _xlsx(table, language)
-    return _WRITERS[kind](table)
 
+    layer: Layer
+    fields: tuple
+    columns: list
+    shapes: object
+    crs: int = 4326
 
-class Rows:
-    """What a writer needs of one layer: fields, columns of plain values, shapes in the system of the file."""
-
-    def __init__(self, name, frame, shapes, crs):
-        self.name, self.layer, self.crs, self.shapes = name, ALL[name], crs, shapes
-        self.fields = public_fields(name)
-        self.columns = [plain_values(frame[f.name], f.kind) for f in self.fields]
+    @property
+    def name(self):
+        return self.layer.name
 
     def __len__(self):
         return len(self.columns[0]) if self.columns else 0
@@ -122,14 +111,61 @@ class Rows:
         return zip(*self.columns, strict=True)
 
     def positions(self):
-        """Names of two columns and their values: a point of each shape in the system of the file."""
+        """(name, values) of two columns: a point of each shape in the system of the file."""
         names = ("longitude", "latitude") if self.crs == 4326 else ("easting", "northing")
-        first, second, digits = [], [], decimals(self.crs)
-        for g in self.shapes:
-            p = None if g is None or g.is_empty else g if g.geom_type == "Point" else g.representative_point()
-            first.append(None if p is None else round(p.x, digits))
-            second.append(None if p is None else round(p.y, digits))
-        return names, (first, second)
+        points = shapely.point_on_surface(self.shapes)  # of a point itself; inside an area
+        digits = decimals(self.crs)
+        out = []
+        for name, of in zip(names, (shapely.get_x, shapely.get_y), strict=True):
+            out.append((name, [None if np.isnan(v) else round(float(v), digits) for v in of(points)]))
+        return out
+
+    def outlines(self):
+        """("wkt", values): the whole shapes."""
+        flat = shapely.force_2d(self.shapes)
+        return "wkt", [None if g is None else shapely.to_wkt(g, rounding_precision=-1) for g in flat]
+
+
+def fields_of(layer, columns=None, *, internal=False):
+    """The fields of a file: those named, in that order, or all. LayerError names one that is not there."""
+    layer = _layer(layer)
+    there = {f.name: f for f in layer.fields if f.public or internal}
+    missing = [c for c in columns or () if c not in there]
+    if missing:
+        raise LayerError(f"{layer.name} has no column '{missing[0]}'. It has: {', '.join(there)}.")
+    return tuple(there[c] for c in dict.fromkeys(columns)) if columns else tuple(there.values())
+
+
+def table(layer, frame, columns=None, *, internal=False):
+    """The Table of a frame as Store.snapshot() gives it, or of some of its rows."""
+    layer = _layer(layer)
+    fields = fields_of(layer, columns, internal=internal)
+    shapes = frame.geometry.to_numpy() if layer.geometry else None
+    return _table(layer, fields, [plain_values(frame[f.name], f.kind) for f in fields], shapes)
+
+
+def listed(layer, records, columns=None, *, internal=False):
+    """The Table of dicts with plain values by field name, and "geometry" in EPSG:4326; what a dict lacks is missing."""
+    fields = fields_of(layer, columns, internal=internal)
+    shapes = np.array([*(r.get("geometry") for r in records), None], dtype=object)[:-1] if layer.geometry else None
+    return _table(layer, fields, [[_typed(r.get(f.name), f.kind) for r in records] for f in fields], shapes)
+
+
+def _table(layer, fields, columns, shapes):
+    if layer.geometry == "Polygon":  # one declared type: areas are multi areas
+        shapes = np.array(
+            [*(shapely.multipolygons([g]) if g is not None and g.geom_type == "Polygon" else g for g in shapes), None],
+            dtype=object,
+        )[:-1]
+    return Table(layer, fields, columns, shapes)
+
+
+def _typed(value, kind):
+    if value is None or value != value:
+        return None
+    if kind == "date":
+        return value.date() if isinstance(value, datetime.datetime) else value
+    return {"integer": int, "number": float}.get(kind, str)(value)
 
 
 def plain_values(column, kind):
@@ -141,6 +177,44 @@ def plain_values(column, kind):
         return [None if m else d for m, d in zip(missing, days, strict=True)]
     make = {"integer": int, "number": float}.get(kind, str)
     return [None if m else make(v) for m, v in zip(missing, values, strict=True)]
+
+
+def moved(table, crs):
+    """The Table in another of the systems of CRS."""
+    if crs not in CRS:
+        raise LayerError(f"EPSG:{crs} is not given out: choose one of {', '.join(map(str, CRS))}.")
+    if table.shapes is None or crs == table.crs:
+        return table
+    return replace(table, shapes=shapes_from_wgs84(table.shapes, crs), crs=crs)
+
+
+def write(table, kind, crs=4326, *, language="vi", outlines=False):
+    """A Table as the bytes of a file.
+
+    kind: a key of KINDS. crs: one of CRS; GeoJSON and KML are always in 4326. language: of the headers of an
+    Excel sheet. outlines: a CSV and an Excel sheet get the shapes as WKT too; otherwise they hold a point of each.
+    Raises LayerError: a kind or crs not known, a text too long for the format; Unavailable: GeoParquet without
+    pyarrow.
+    """
+    _known(table.layer, kind)
+    there = moved(table, crs)
+    there = table if KINDS[kind].only_degrees else there
+    if kind == "csv":
+        return _csv(there, outlines)
+    if kind == "xlsx":
+        return workbook.write(there.name, there.fields, there.columns, _places(there, outlines), language)
+    return _WRITERS[kind](there)
+
+
+def _known(layer, kind):
+    if kind not in KINDS or not (layer.geometry or KINDS[kind].tables):
+        raise LayerError(f"{layer.name} is not given out as '{kind}': choose one of {', '.join(kinds_for(layer))}.")
+
+
+def export(layer, frame, kind, crs=4326, *, columns=None, internal=False, language="vi", outlines=False):
+    """One layer or table, or some rows of it, as the bytes of a file; see table() and write()."""
+    _known(_layer(layer), kind)
+    return write(table(layer, frame, columns, internal=internal), kind, crs, language=language, outlines=outlines)
 
 
 def geojson_geometries(shapes, epsg=4326, *, north_first=False):
@@ -158,16 +232,19 @@ def geojson_geometries(shapes, epsg=4326, *, north_first=False):
 # --- tables ---
 
 
+def _places(table, outlines):
+    """(name, values) of the columns that say where a record lies."""
+    if table.shapes is None:
+        return []
+    return table.positions() + ([table.outlines()] if outlines else [])
+
+
 def _csv(table, outlines):
     names = [f.name for f in table.fields]
     columns = [[_kept(v) for v in column] for column in table.columns]
-    if table.layer.geometry:
-        more, positions = table.positions()
-        names, columns = [*names, *more], [*columns, *positions]
-        if outlines:
-            flat = shapely.force_2d(table.shapes)
-            names.append("wkt")
-            columns.append([None if g is None else shapely.to_wkt(g, rounding_precision=-1) for g in flat])
+    for name, values in _places(table, outlines):
+        names.append(name)
+        columns.append(values)
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
     return public.csv_bytes(rows, names)
 
@@ -186,72 +263,6 @@ def unguarded(text):
     ['=1+1', "'=1", "'tis"]
     """
     return text[1:] if _FORMULA_LIKE.match(text) else text
-
-
-def _xlsx(table, language):
-    """Two sheets: the rows under headers in the reader's language, and what the columns are."""
-    import openpyxl
-    from openpyxl.cell import WriteOnlyCell
-
-    headers = _headers(table.fields, language)
-    columns = list(table.columns)
-    if table.layer.geometry:
-        more, positions = table.positions()
-        headers, columns = headers + list(more), [*columns, *positions]
-    for header, column in zip(headers, columns, strict=True):
-        for row, value in enumerate(column, start=1):
-            if isinstance(value, str) and len(value) > EXCEL_CELL:
-                raise LayerError(
-                    f"{table.name} row {row} ({header}): Excel holds no text of {len(value):,} letters. Take CSV."
-                )
-    book = openpyxl.Workbook(write_only=True)
-    sheet, keys = book.create_sheet("data"), book.create_sheet("fields")
-
-    def cell(on, value):
-        if isinstance(value, datetime.date) and value.year < 1900:
-            value = value.isoformat()  # Excel's days begin in 1900
-        made = WriteOnlyCell(on, value=kml.NOT_IN_XML.sub("", value) if isinstance(value, str) else value)
-        if isinstance(value, str):
-            made.data_type = "s"  # a text that begins with = stays a text
-        elif isinstance(value, datetime.date):
-            made.number_format = "yyyy-mm-dd"
-        return made
-
-    sheet.freeze_panes = "B2"
-    for i, header in enumerate(headers):
-        width = max([len(header), *(len(str(v)) for v in columns[i][:200] if v is not None)])
-        sheet.column_dimensions[openpyxl.utils.get_column_letter(i + 1)].width = min(max(width + 2, 9), 48)
-    sheet.append([cell(sheet, h) for h in headers])
-    for values in zip(*columns, strict=True):
-        sheet.append([cell(sheet, v) for v in values])
-    keys.append([cell(keys, w) for w in ("column", "field", "vi", "en", "unit", "kind", "values")])
-    for header, f in zip(headers, table.fields, strict=False):
-        allowed = "; ".join(f"{c.value} = {getattr(c, language)}" for c in f.allowed)
-        keys.append([cell(keys, w) for w in (header, f.name, f.vi, f.en, f.unit, f.kind, allowed)])
-    book.properties.created = book.properties.modified = datetime.datetime(*_LONG_AGO)
-    out = io.BytesIO()
-    book.save(out)
-    return _undated(out.getvalue())
-
-
-def _headers(fields, language):
-    labels = [getattr(f, language) for f in fields]
-    return [
-        f"{label} ({f.name})" if labels.count(label) > 1 else f"{label} ({f.unit})" if f.unit else label
-        for label, f in zip(labels, fields, strict=True)
-    ]
-
-
-def _undated(book):
-    """The zip with every member dated alike and openpyxl's time of saving taken out."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(out, "w") as new:
-        for info in old.infolist():
-            body = old.read(info)
-            if info.filename == "docProps/core.xml":
-                body = re.sub(rb"\d{4}-\d\d-\d\dT[\d:.]+Z?", b"1980-01-01T00:00:00Z", body)
-            new.writestr(zipfile.ZipInfo(info.filename, _LONG_AGO), body, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
 
 
 # --- maps ---
@@ -285,15 +296,30 @@ def _zip(table):
 
 
 def _geopackage(table):
-    con = sqlite3.connect(":memory:")
-    try:
-        geopackage.register_functions(con)
-        geopackage.create(con)
-        _geopackage_rows(con, table)
-        con.commit()
+    with closing(sqlite3.connect(":memory:")) as con:
+        _fill(con, [table])
         return con.serialize()
+
+
+def geopackage_file(path, tables, crs=4326):
+    """Several Tables as one GeoPackage at `path`, put there in one step; one Table is held in memory at a time."""
+    path = Path(path)
+    fresh = path.with_name(path.name + ".part")
+    fresh.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(fresh)) as con:
+            _fill(con, (moved(t, crs) for t in tables))
+        os.replace(fresh, path)
     finally:
-        con.close()
+        fresh.unlink(missing_ok=True)
+
+
+def _fill(con, tables):
+    geopackage.register_functions(con)
+    geopackage.create(con)
+    for table in tables:
+        _geopackage_rows(con, table)
+    con.commit()
 
 
 def _geopackage_rows(con, table):
@@ -313,7 +339,7 @@ def _geopackage_rows(con, table):
         crs = pyproj.CRS(table.crs)
         wkt = crs.to_wkt(pyproj.enums.WktVersion.WKT1_GDAL)
         con.execute(
-            "INSERT INTO gpkg_spatial_ref_sys VALUES (?,?,'EPSG',?,?,?)",
+            "INSERT OR IGNORE INTO gpkg_spatial_ref_sys VALUES (?,?,'EPSG',?,?,?)",
             (crs.name, table.crs, table.crs, wkt, "easting, northing in metres"),
         )
         for listed in ("gpkg_geometry_columns", "gpkg_contents"):
@@ -329,10 +355,9 @@ def _flatgeobuf(table):
     out = io.BytesIO()
     missing = shapely.is_missing(table.shapes)
     data, masks = zip(*(_gdal_column(f.kind, c) for f, c in zip(table.fields, table.columns, strict=True)), strict=True)
-    shapes = np.array([shapely.multipolygons([g]) if _lone(table, g) else g for g in table.shapes], dtype=object)
     raw.write(
         out,
-        shapely.to_wkb(shapes),
+        shapely.to_wkb(table.shapes),
         list(data),
         [f.name for f in table.fields],
         field_mask=list(masks),
@@ -340,13 +365,9 @@ def _flatgeobuf(table):
         driver="FlatGeobuf",
         geometry_type=_GDAL_GEOMETRY[table.layer.geometry],
         crs=f"EPSG:{table.crs}",
-        layer_options={"SPATIAL_INDEX": "NO" if missing.any() or not len(shapes) else "YES"},
+        layer_options={"SPATIAL_INDEX": "NO" if missing.any() or not len(table) else "YES"},
     )
     return out.getvalue()
-
-
-def _lone(table, shape):
-    return table.layer.geometry == "Polygon" and shape is not None and shape.geom_type == "Polygon"
 
 
 def _gdal_column(kind, values):

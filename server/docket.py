@@ -118,6 +118,14 @@ class Docket:
         with self._store.reading() as con:
             return samples.of_case(con, code)
 
+    def count_results(self, codes):
+        """How many results the samplings of these cases have."""
+        query = sa.select(sa.func.count()).select_from(casebook.results.join(
+            casebook.samplings, casebook.results.c.sampling == casebook.samplings.c.id
+        )).where(casebook.samplings.c.case.in_(list(codes)))  # fmt: skip
+        with self._store.reading() as con:
+            return con.scalar(query)
+
     def attachments(self, code):
         """Evidence of a case, oldest first, as dicts; `voided` says why one does not count."""
         return self._rows(evidence, code)

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import shapely
+from werkzeug.datastructures import MultiDict
 
 from geo.projection import shapes_to_wgs84
 from server import cql2
@@ -17,10 +18,8 @@ from server.i18n import gettext as _
 
 COMMON = ("f", "lang")
 ITEM = (*COMMON, "crs")
-ITEMS = (
-    *ITEM, "bbox", "bbox-crs", "datetime", "limit", "offset", "filter", "filter-lang", "filter-crs", "sortby",
-    "properties",
-)  # fmt: skip
+CHOICE = ("bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs", "sortby")
+ITEMS = (*ITEM, *CHOICE, "limit", "offset", "properties")
 FILTER_LANGUAGES = ("cql2-text", "cql-text")  # the second was its name in drafts; GDAL asks with it
 MAX_OFFSET = 1_000_000_000
 MAX_VALUE = 2_000  # letters of a parameter; a filter may have more
@@ -86,6 +85,26 @@ def items(args, collection):
     """The parameters of a page of features of a collection, checked, as Asked."""
     fields = collection.by_name
     held = single(args, (*ITEMS, *fields))
+    return Asked(
+        _selection(held, collection),
+        _number(held, "limit", USUAL, 1, MOST),
+        _number(held, "offset", 0, 0, MAX_OFFSET),
+        system(held),
+        _names(held.get("properties"), fields),
+        tuple(held.items()),
+    )
+
+
+def selection(args, collection, *, beside=()):
+    """What the same parameters choose of a collection for a file. beside: names of parameters of another meaning."""
+    names = (*CHOICE, *(n for n in collection.by_name if n not in beside))
+    return _selection(
+        single(MultiDict([(k, v) for k, v in args.items(multi=True) if k not in beside]), names), collection
+    )
+
+
+def _selection(held, collection):
+    fields = collection.by_name
     order = _order(held.get("sortby"), fields)
     equal = tuple((name, _value(fields[name], held[name])) for name in held if name in fields)
     if "bbox-crs" in held and "bbox" not in held:
@@ -93,16 +112,8 @@ def items(args, collection):
     for name in ("filter-lang", "filter-crs"):
         if name in held and "filter" not in held:
             raise Refused(_("“%(name)s” says nothing without “%(other)s”.", name=name, other="filter"))
-    choice = ("bbox", "bbox-crs", "datetime", "filter", "filter-crs", "sortby")
-    key = tuple((n, held[n]) for n in (*choice, *fields) if n in held)
-    return Asked(
-        Selection(key, _area(held), _days(held), equal, _tree(held, collection), order),
-        _number(held, "limit", USUAL, 1, MOST),
-        _number(held, "offset", 0, 0, MAX_OFFSET),
-        system(held),
-        _names(held.get("properties"), fields),
-        tuple(held.items()),
-    )
+    key = tuple((n, held[n]) for n in (*CHOICE, *fields) if n in held and n != "filter-lang")
+    return Selection(key, _area(held), _days(held), equal, _tree(held, collection), order)
 
 
 def _one_of(name, allowed):

@@ -16,8 +16,6 @@ from server.i18n import gettext, language, ngettext
 DAYS_PER_YEAR = 365.25
 AGES = {"under_1": (0, 1), "1_5": (1, 5), "5_10": (5, 10), "over_10": (10, float("inf"))}
 DUE_SOON_DAYS = 14
-EXPORTED = ("as_of", "stage_shown_then", "known_since", "known_since_is_exact", "age_days",
-            "deadline_state", "days_to_deadline", "ward", "ward_name")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,29 +150,17 @@ def due_words(row):
 # --- files ---
 
 
-def columns():
-    """Columns of the files: the public fields of the catalogue, then what holds on the day."""
-    return [f.name for f in public_fields("hotspots")] + list(EXPORTED)
-
-
-def cells(row, day):
-    """One row of the files. `stage` is that of the day."""
-    made = {f.name: _plain(row[f.name], f.kind) for f in public_fields("hotspots")}
+def record(row, day):
+    """One row of the files, as server.listings.HOTSPOTS says. `stage` is that of the day."""
+    made = {f.name: row[f.name] for f in public_fields("hotspots")}
     unit = row["unit"] or {}
     return made | {
-        "stage_since": _plain(row["stage_since"]), "as_of": day.isoformat(), "stage_shown_then": row["shown_then"], "known_since": _plain(row["known_since"]),
+        "geometry": row["geometry"], "stage_since": row["stage_since"], "as_of": day,
+        "stage_shown_then": row["shown_then"], "known_since": row["known_since"],
         "known_since_is_exact": None if row["known_since"] is None else "yes" if row["exact"] else "no",
         "age_days": row["age_days"], "deadline_state": row["due"], "days_to_deadline": row["due_days"],
         "ward": unit.get("code"), "ward_name": unit.get("name_vi"),
     }  # fmt: skip
-
-
-def _plain(value, kind="date"):
-    if value is None:
-        return None
-    if kind == "integer":
-        return int(value)
-    return value.isoformat()[:10] if hasattr(value, "isoformat") else value
 
 
 # --- the timeline of one hotspot ---

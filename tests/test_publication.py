@@ -8,7 +8,7 @@ import pytest
 import shapely
 import sqlalchemy as sa
 
-from layers import audit, export
+from layers import audit, export, formats
 from layers.catalogue import EVENT
 from server import casebook, publication, remediation
 from server.accounts import User
@@ -102,8 +102,9 @@ def test_internal_words_reach_no_public_table_and_no_download(city, tmp_path):
     case = confirmed(city)
     city.gate.approve(HEAD, waiting(city, case.code)["id"])
     for name in export.public_layers():
-        assert SECRET not in export.layer_csv(name, city.store.snapshot(name)).decode("utf-8-sig"), name
-    export.geopackage_file(tmp_path / "public.gpkg", {n: city.store.snapshot(n) for n in export.public_layers()})
+        assert SECRET not in formats.export(name, city.store.snapshot(name), "csv").decode("utf-8-sig"), name
+    tables = (formats.table(n, city.store.snapshot(n)) for n in export.public_layers())
+    formats.geopackage_file(tmp_path / "public.gpkg", tables)
     assert SECRET.encode() not in (tmp_path / "public.gpkg").read_bytes()
     with closing(sqlite3.connect(tmp_path / "public.gpkg")) as con:
         names = {r[0] for r in con.execute("SELECT name FROM sqlite_master WHERE type='table'")}

@@ -34,24 +34,19 @@ GET    /favicon.ico                                  everybody
 GET    /static/<path:name>                           everybody
 
 GET    /coverage                                     everybody
-GET    /coverage.csv                                 everybody
-GET    /coverage.geojson                             everybody
-GET    /coverage.xlsx                                everybody
+GET    /coverage.<kind>                              everybody
 GET    /coverage/<code>                              everybody
+GET    /coverage/<code>.<kind>                       everybody
 
 GET    /hotspots                                     everybody
 GET    /hotspots.atom                                everybody
-GET    /hotspots.csv                                 everybody
-GET    /hotspots.geojson                             everybody
-GET    /hotspots.xlsx                                everybody
+GET    /hotspots.<kind>                              everybody
 GET    /hotspots/<code>                              everybody
 GET    /hotspots/<code>.atom                         everybody
 GET    /hotspots/<code>/photos/<sha>                 everybody
 
 GET    /facilities                                   everybody
-GET    /facilities.csv                               everybody
-GET    /facilities.geojson                           everybody
-GET    /facilities.xlsx                              everybody
+GET    /facilities.<kind>                            everybody
 GET    /facilities/<code>                            everybody
 
 GET    /data                                         everybody
@@ -140,8 +135,24 @@ POST   /admin/users/<int:number>                     admin
 POST   /admin/users/<int:number>/reset               admin
 POST   /admin/users/<int:number>/disable             admin
 POST   /admin/users/<int:number>/enable              admin
+GET    /admin/import                                 planner admin
+POST   /admin/import                                 planner admin
+POST   /admin/import/begin                           planner admin
+PUT    /admin/import/<int:number>/piece              planner admin
+GET    /admin/import/<int:number>                    planner admin
+POST   /admin/import/<int:number>/file               planner admin
+POST   /admin/import/<int:number>/place              planner admin
+POST   /admin/import/<int:number>/columns            planner admin
+POST   /admin/import/<int:number>/again              planner admin
+POST   /admin/import/<int:number>/apply              planner admin
+POST   /admin/import/<int:number>/undo               planner admin
+POST   /admin/import/<int:number>/redo               planner admin
+POST   /admin/import/<int:number>/drop               planner admin
+GET    /admin/import/<int:number>/refused.csv        planner admin
 
 GET    /cases                                        staff
+GET    /cases.<kind>                                 staff
+GET    /samplings.<kind>                             staff
 GET    /cases/<code>                                 staff
 GET    /cases/<code>/files/<int:number>              staff
 POST   /cases/<code>/add/<what>                      officer inspector approver admin
@@ -159,6 +170,7 @@ POST   /cases/<code>/void/<kind>/<int:number>        inspector approver admin
 POST   /cases/<code>/withdraw                        approver admin
 
 GET    /desk                                         staff
+GET    /desk.<kind>                                  staff
 GET    /publications                                 inspector approver admin
 POST   /publications/<int:number>/approve            inspector approver admin
 POST   /publications/<int:number>/send-back          inspector approver admin
@@ -166,6 +178,7 @@ GET    /audit                                        admin
 GET    /audit.csv                                    admin
 GET    /audit.json                                   admin
 
+GET    /inbox.<kind>                                 officer inspector approver admin
 GET    /inbox                                        officer inspector approver admin
 GET    /inbox/<code>                                 officer inspector approver admin
 GET    /inbox/<code>/files/<sha>                     officer inspector approver admin

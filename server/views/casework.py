@@ -11,9 +11,11 @@ from server import (
     caseforms,
     casepage,
     desk,
+    downloads,
     drawing,
     editforms,
     forms,
+    listings,
     maps,
     office,
     publication,
@@ -120,7 +122,37 @@ def overview():
         unplaced=len(rows) - len(marks) if q["view"] == "map" else 0, may_open=user().role in WRITERS,
         narrowed=any(q[n] for n in ("stage", "due", "class", "medium", "ward", "officer", "q", "facility")),
         facility_name=facility["name"] if facility else q["facility"],
+        downloads=_boxes(rows) if rows else [],
     )  # fmt: skip
+
+
+def _boxes(rows):
+    """The downloads of the list: its cases, and what was measured in them."""
+    results = services().book.count_results(r["code"] for r in rows)
+    made = [downloads.box(listings.CASES, "/cases", len(rows), title=_("Download these cases"), internal=True)]
+    return made + ([downloads.box(listings.SAMPLINGS, "/samplings", results, title=_("Download their sampling results"),
+                                  internal=True)] if results else [])  # fmt: skip
+
+
+@bp.get("/cases.<kind>")
+@allowed(*STAFF)
+def cases_file(kind):
+    """The cases of the list as a file."""
+    _q, _every, rows, _choices = asked()
+    office.rank(services(), rows, always=True)
+    wards = office.ward_names(services())
+    records = [listings.case(r, wards) for r in rows]
+    return downloads.staff_file(services(), user(), listings.CASES, kind, records, stem=f"cases-{services().today()}")
+
+
+@bp.get("/samplings.<kind>")
+@allowed(*STAFF)
+def samplings_file(kind):
+    """What was measured in the cases of the list, result by result, as a file."""
+    _q, _every, rows, _choices = asked()
+    records = listings.every_result(services().book, [r["case"] for r in rows])
+    stem = f"samplings-{services().today()}"
+    return downloads.staff_file(services(), user(), listings.SAMPLINGS, kind, records, stem=stem)
 
 
 # --- one case ---

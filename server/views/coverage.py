@@ -2,9 +2,7 @@
 
 from flask import Blueprint, abort, current_app, render_template, request, url_for
 
-from layers import export
-from server import atlas, cards, explain, flows, maps, query, records
-from server.answers import data_response
+from server import atlas, cards, downloads, explain, flows, listings, maps, query, records
 from server.i18n import gettext as _
 from server.i18n import language
 from server.ledgers import ledger_cells
@@ -60,72 +58,30 @@ def overview():
         sizes=atlas.sizes(q["measure"], rows),
         classes=atlas.gap_classes() if any(x.id == "shares" for x in layers) else [],
         flow=flows.diagram(services().figures, view),
-        downloads=[
-            {"label": "CSV", "url": url_for("coverage.table", **query.keep()), "note": _("for programs")},
-            {"label": "XLSX", "url": url_for("coverage.sheet", **query.keep()), "note": _("for Excel")},
-            {"label": "GeoJSON", "url": url_for("coverage.features", **query.keep()), "note": _("for QGIS")},
-        ],
+        download=downloads.box(listings.ledger(q["measure"]), "/coverage", len(rows)),
     )
 
 
-@bp.get("/coverage.csv")
+@bp.get("/coverage.<kind>")
 @public
-def table():
+def file(kind):
     q, view = asked()
-    rows = [cells(r, q["measure"]) for r in atlas.shown_rows(view, q["measure"])]
-    columns = list(
-        cells(view.total | {"name_vi": "", "name_en": "", "kind": "", "split": {}, "basis": ""}, q["measure"])
-    )
-    name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.csv"
-    return data_response(export.csv_bytes(rows, columns), "text/csv; charset=utf-8", version=version(q), filename=name)
+    return _file(kind, q, atlas.shown_rows(view, q["measure"]), f"{q['level']}-{q['measure']}-{q['date']}")
 
 
-@bp.get("/coverage.xlsx")
-@public
-def sheet():
-    q, view = asked()
-    rows = [cells(r, q["measure"]) for r in atlas.shown_rows(view, q["measure"])]
-    name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.xlsx"
-    return data_response(
-        export.xlsx_bytes(rows, list(rows[0]) if rows else ["code"]), export.XLSX, version=version(q), filename=name
-    )
-
-
-@bp.get("/coverage.geojson")
-@public
-def features():
-    q, view = asked()
-    places = atlas.placed(services().store)
-    pairs = []
-    for r in atlas.shown_rows(view, q["measure"]):
-        point = None
-        if r["code"] in places:
-            point = export.point(*places[r["code"]])
-        pairs.append((point, cells(r, q["measure"])))
-    body = export.geojson_bytes(pairs, name="coverage", as_of=q["date"].isoformat(), level=q["level"])
-    name = f"cang-xanh-{q['level']}-{q['measure']}-{q['date']}.geojson"
-    return data_response(body, "application/geo+json", version=version(q), filename=name)
-
-
-def cells(row, measure):
-    """One row as flat columns: the ledger in m³/day, the people or facilities, and on what it rests."""
-    out = ledger_cells(row)
-    if measure != "m3":
-        split = row["split"]
-        out |= {f"{measure}_{k}": split.get(k) for k in ("treated", "not_treated", "unknown")}
-    people = row.get("people")
-    out["people"] = people and people["all"]
-    out |= {"basis": row.get("basis"), "confidence": row.get("confidence")}
-    return out
+def _file(kind, q, rows, stem):
+    """Rows of the ledger as a file, each on its label point."""
+    measure, places = q.get("measure", "m3"), atlas.placed(services().store)
+    records_ = [listings.ledger_row(ledger_cells(r), measure, r, places, q["date"]) for r in rows]
+    return downloads.public_file(listings.ledger(measure), kind, records_, stem=stem, version=version(q))
 
 
 def version(q):
     return "-".join((services().figures.version(), language(), *map(str, q.values()), request.path))
 
 
-@bp.get("/coverage/<code>")
-@public
-def unit(code):
+def _card(code):
+    """The settings of a unit's page, and its card."""
     q = {
         "plants": query.choice("plants", PLANTS, "working"),
         "date": query.day("date", services().today()),
@@ -133,6 +89,26 @@ def unit(code):
     card = cards.unit_card(services(), code, q["date"], q["plants"] == "building")
     if card is None:
         abort(404)
+    return q, card
+
+
+@bp.get("/coverage/<code>.<kind>")
+@public
+def unit_file(code, kind):
+    """The figures of a unit, and of the units behind them, as a file."""
+    q, card = _card(code)
+    return _file(kind, q, _figures_of(card), f"{code}-{q['date']}")
+
+
+def _figures_of(card):
+    """The rows of the ledger that a card shows: the unit, then its members."""
+    return [card["row"], *card["members"]]
+
+
+@bp.get("/coverage/<code>")
+@public
+def unit(code):
+    q, card = _card(code)
     for plant in card["plants"]:
         plant["url"] = url_for("facilities.one", code=plant["code"])
     for spot in card["hotspots"]:
@@ -145,6 +121,7 @@ def unit(code):
         **card,
         official=explain.official(services()) if city else [],
         domestic=services().figures.domestic_share(q["date"]) if city else None,
+        download=downloads.box(listings.ledger(), f"/coverage/{code}", len(_figures_of(card))),
     )
 
 

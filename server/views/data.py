@@ -5,20 +5,18 @@ import threading
 from functools import cache
 
 from flask import Blueprint, abort, current_app, jsonify, render_template, request, send_file, url_for
+from werkzeug.datastructures import MultiDict
 
-from geo.systems import SYSTEMS
 from layers import catalogue as catalogue_module
-from layers import export, formats, kml, shapefile
+from layers import export, formats, kml, shapefile, workbook
 from layers.catalogue import ALL
-from layers.errors import LayerError
-from server import atlas, dcat, filecache, query, records
+from server import atlas, dcat, downloads, filecache, parameters, query
 from server.answers import data_response
 from server.collections import shelf
 from server.documents import Addresses
-from server.errors import Refused
 from server.figures import LEVELS
 from server.i18n import gettext as _
-from server.i18n import language
+from server.i18n import language, text
 from server.ledgers import ledger_document
 from server.security import public
 
@@ -38,25 +36,20 @@ def overview():
     changed = {}
     for v in store.history():
         changed.setdefault(v["layer"], v["at"][:10])
-    code = int(query.choice("crs", [str(c) for c in formats.CRS], "4326"))
     sets = []
     for name in export.public_layers():
         layer, rows = ALL[name], len(store.snapshot(name))
         if not rows:
             continue
-        files = [_file(name, kind, code) for kind in formats.kinds_for(name)]
         sets.append(
             {
                 "code": name,
                 "name_vi": layer.vi,
                 "name_en": layer.en,
-                "rows": rows,
                 "updated": changed.get(name),
-                "files": files,
-                "fields": [
-                    {"name": f.name, "unit": records.unit_word(f.unit), "meaning_vi": f.vi, "meaning_en": f.en}
-                    for f in export.public_fields(name)
-                ],
+                "download": downloads.box(
+                    layer, f"/data/{name}", rows, keep=[], title=text(layer_words(layer), "name")
+                ),
             }
         )
     return render_template(
@@ -64,8 +57,6 @@ def overview():
         datasets=sets,
         whole={"label": "GeoPackage", "url": url_for("data.geopackage"), "note": _("all layers in one file, for QGIS")},
         raster=services().population is not None,
-        systems=[(c, _system(c)) for c in formats.CRS],
-        crs=code,
         api=[
             {
                 "method": "GET",
@@ -92,51 +83,48 @@ def overview():
     )
 
 
-def _file(name, kind, code):
-    asked = {"crs": code} if code != 4326 and ALL[name].geometry and not formats.KINDS[kind].only_degrees else {}
-    address = url_for("data.layer", name=name, kind=kind, **asked)
-    return {"kind": kind, "label": formats.KINDS[kind].label, "url": address, "note": ""}
-
-
-def _system(code):
-    """A coordinate system in words, with its code."""
-    name = SYSTEMS[code].name_vi if language() == "vi" else SYSTEMS[code].name_en
-    return f"{name}, EPSG:{code}"
+def layer_words(layer):
+    return {"name_vi": layer.vi, "name_en": layer.en}
 
 
 @bp.get("/data/<name>.<kind>")
 @public
 def layer(name, kind):
-    """One layer or table as a file; ?crs= chooses the system, ?outlines=yes gives a CSV its shapes as WKT."""
-    known = ALL.get(name)
-    if known is None or not known.public or kind not in formats.kinds_for(name):
+    """One layer or table as a file: all of it, or what filter, bbox, datetime and the other parameters of /ogc choose.
+
+    ?crs= chooses the system, ?columns= the columns, ?outlines=yes gives a CSV and an Excel sheet the shapes as WKT.
+    """
+    c = shelf(current_app.extensions, services().store).get(name)
+    if c is None:
         abort(404)
-    code = int(query.choice("crs", [str(c) for c in formats.CRS], "4326"))
-    outlines = query.choice("outlines", ("yes", "no"), "no") == "yes"
+    downloads.known(c.layer, kind)
+    choice = downloads.asked(c.layer)
+    given = MultiDict([(k, v) for k, v in request.args.items(multi=True) if v])
+    selection = parameters.selection(given, c, beside=downloads.OWN)
     words = language() if kind == "xlsx" else "vi"
-    store = services().store
-    version = f"{store.versions().get(name, 0)}-{formats_mark()}"
-    file = f"{code}-{words}{'-outlines' if outlines else ''}.{kind}"
-    body = filecache.kept(
-        store.data_dir / "cache" / "files" / name, version, file, lambda: _made(name, kind, code, words, outlines)
+    version = f"{c.version}-{formats_mark()}"
+    tag = f"{name} {version} {kind} {words} {choice} {selection.key}"
+    response = data_response(
+        b"", downloads.mimetype(kind), version=tag, filename=downloads.file_name(name, c.layer, kind, choice.crs)
     )
-    suffix = f"-{code}" if code != 4326 and known.geometry and not formats.KINDS[kind].only_degrees else ""
-    return data_response(
-        body, formats.KINDS[kind].mimetype, version=f"{name} {version} {file}", filename=f"{name}{suffix}.{kind}"
-    )
+    if response.status_code == 304:
+        return response
+    if choice.columns or selection.key:
+        response.set_data(_made(c, kind, choice, c.find(selection)))
+    else:
+        file = f"{choice.crs}-{words}{'-outlines' if choice.outlines else ''}.{kind}"
+        folder = services().store.data_dir / "cache" / "files" / name
+        response.set_data(filecache.kept(folder, version, file, lambda: _made(c, kind, choice, slice(None))))
+    return response
 
 
 @cache
 def formats_mark():
-    return filecache.fingerprint(formats, export, kml, shapefile, catalogue_module)
+    return filecache.fingerprint(formats, export, kml, shapefile, workbook, catalogue_module)
 
 
-def _made(name, kind, code, words, outlines):
-    try:
-        frame = services().store.snapshot(name)
-        return formats.export(name, frame, kind, code, language=words, outlines=outlines)
-    except LayerError as e:
-        raise Refused(str(e)) from e
+def _made(c, kind, choice, rows):
+    return downloads.written(formats.table(c.layer, c.frame.iloc[rows], choice.columns), kind, choice)
 
 
 @bp.get("/data/catalog.jsonld")
@@ -165,7 +153,7 @@ def geopackage():
         if not path.exists():
             for old in folder.glob("public-*.gpkg*"):
                 old.unlink(missing_ok=True)
-            export.geopackage_file(path, {n: store.snapshot(n) for n in export.public_layers()})
+            formats.geopackage_file(path, (formats.table(n, store.snapshot(n)) for n in export.public_layers()))
     return send_file(
         path.resolve(),
         mimetype="application/geopackage+sqlite3",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 
 from layers import audit, export
-from server import desk, office, publication, query
+from server import desk, downloads, listings, office, publication, query
 from server.answers import data_response
 from server.casebook import CaseError, NotYours
 from server.errors import answer
@@ -37,17 +37,31 @@ def not_yours(error):
 # --- my desk ---
 
 
-@bp.get("/desk")
-@allowed(*STAFF)
-def overview():
+def waiting():
+    """What waits for this person: open cases, reports to answer, proposals, and the lists of the desk."""
     me, now = user(), services().now()
     rows = [r for r in office.rows(services(), me) if r["stage"] in desk.OPEN]
     reports = services().reports.inbox(me) if me.role != "planner" else []
     todo = [r for r in reports if r["state"] != "asked"]
     proposals = services().gate.waiting(me) if me.role in publication.PROPOSERS else []
-    made = office.lists(services(), me, rows, todo, proposals, now)
-    return page("desk.html", lists=made, escalation=office.escalation(rows, todo, office.ward_names(services())), today=now.date(), inbox=len(todo),
-                publications=len(proposals))  # fmt: skip
+    return rows, todo, proposals, office.lists(services(), me, rows, todo, proposals, now)
+
+
+@bp.get("/desk")
+@allowed(*STAFF)
+def overview():
+    rows, todo, proposals, made = waiting()
+    work = listings.work(made)
+    return page("desk.html", lists=made, escalation=office.escalation(rows, todo, office.ward_names(services())), today=services().today(), inbox=len(todo),
+                publications=len(proposals), download=downloads.box(listings.WORK, "/desk", len(work), internal=True) if work else None)  # fmt: skip
+
+
+@bp.get("/desk.<kind>")
+@allowed(*STAFF)
+def overview_file(kind):
+    """All rows of the lists of the desk as a file."""
+    records = listings.work(waiting()[3])
+    return downloads.staff_file(services(), user(), listings.WORK, kind, records, stem=f"desk-{services().today()}")
 
 
 # --- the gate ---

@@ -2,9 +2,7 @@
 
 from flask import Blueprint, abort, current_app, render_template, url_for
 
-from layers import export
-from server import atlas, maps, query, records, register
-from server.answers import data_response
+from server import atlas, downloads, listings, maps, query, records, register
 from server.i18n import gettext as _
 from server.i18n import text
 from server.security import public
@@ -83,71 +81,21 @@ def overview():
         ),
         key=key(rows),
         unplaced=len(rows) - sum(m.count() for m in made),
-        downloads=[
-            {"label": "CSV", "url": url_for("facilities.table", **query.keep()), "note": _("for programs")},
-            {"label": "XLSX", "url": url_for("facilities.sheet", **query.keep()), "note": _("for Excel")},
-            {"label": "GeoJSON", "url": url_for("facilities.features", **query.keep()), "note": _("for QGIS")},
-        ],
+        download=downloads.box(listings.FACILITIES, "/facilities", len(rows)),
     )
 
 
-COLUMNS = (
-    "code",
-    "name_vi",
-    "name_en",
-    "group",
-    "state",
-    "state_since",
-    "capacity_m3",
-    "measured_m3",
-    "compliance",
-    "treatment",
-    "area_ha",
-    "district_old",
-    "ward",
-    "source",
-    "source_date",
-    "confidence",
-    "geometry_quality",
-    "coord_accuracy_m",
-    "note_vi",
-    "note_en",
-)
-
-
-def _cells(r):
-    made = {c: r.get(c) for c in COLUMNS}
-    made["ward"] = r["unit"] and r["unit"]["code"]
-    made["state_since"] = r["state_since"] and r["state_since"].isoformat()
-    return made
-
-
-@bp.get("/facilities.csv")
+@bp.get("/facilities.<kind>")
 @public
-def table():
+def file(kind):
     _q, _every, rows = asked()
-    body = export.csv_bytes([_cells(r) for r in rows], COLUMNS)
-    return data_response(body, "text/csv; charset=utf-8", version=_version(rows), filename="cang-xanh-facilities.csv")
-
-
-@bp.get("/facilities.xlsx")
-@public
-def sheet():
-    _q, _every, rows = asked()
-    body = export.xlsx_bytes([_cells(r) for r in rows], COLUMNS)
-    return data_response(body, export.XLSX, version=_version(rows) + "x", filename="cang-xanh-facilities.xlsx")
-
-
-@bp.get("/facilities.geojson")
-@public
-def features():
-    _q, _every, rows = asked()
-    body = export.geojson_bytes([(r["geometry"], _cells(r)) for r in rows], name="facilities")
-    return data_response(body, "application/geo+json", version=_version(rows), filename="cang-xanh-facilities.geojson")
-
-
-def _version(rows):
-    return services().figures.version() + ",".join(r["code"] for r in rows)
+    return downloads.public_file(
+        listings.FACILITIES,
+        kind,
+        [listings.facility(r) for r in rows],
+        stem="facilities",
+        version=f"{services().figures.version()} {services().today()} " + ",".join(r["code"] for r in rows),
+    )
 
 
 @bp.get("/facilities/<code>")

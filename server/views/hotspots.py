@@ -4,9 +4,8 @@ from datetime import datetime, time, timedelta
 
 from flask import Blueprint, abort, current_app, render_template, request, send_file, url_for
 
-from layers import export
 from layers.catalogue import STAGE
-from server import atlas, bars, feeds, history, maps, query, records, status
+from server import atlas, bars, downloads, feeds, history, listings, maps, query, records, status
 from server.answers import data_response
 from server.errors import Refused
 from server.files import FileError
@@ -103,11 +102,7 @@ def overview():
         short_quarter=lambda number, _year: _("Q%(number)s", number=number),
         subscribe_here=_subscribe(None),
         feed=url_for("hotspots.feed", **_kept_now()),
-        downloads=[
-            {"label": "CSV", "url": url_for("hotspots.table", **query.keep()), "note": _("for programs")},
-            {"label": "XLSX", "url": url_for("hotspots.sheet", **query.keep()), "note": _("for Excel")},
-            {"label": "GeoJSON", "url": url_for("hotspots.features", **query.keep()), "note": _("for QGIS")},
-        ],
+        download=downloads.box(listings.HOTSPOTS, "/hotspots", len(rows)),
     )
 
 
@@ -116,7 +111,7 @@ def _layer(marks):
     if len(marks) <= maps.MAX_EMBEDDED:
         return maps.hotspot_layer(marks, _("Hotspots"))
     lines = ((_("Stage"), "stage_word"), (_("Reported in"), "report_year"))
-    url = url_for("hotspots.features", **query.keep(**{"for": "map"}))
+    url = url_for("hotspots.file", kind="geojson", **query.keep(**{"for": "map"}))
     return maps.GeoJsonLayer("hotspots", _("Hotspots"), url=url, lines=lines)
 
 
@@ -169,50 +164,23 @@ def _past_of_list(q):
 # --- files and news ---
 
 
-def _file(write, mimetype, suffix):
+@bp.get("/hotspots.<kind>")
+@public
+def file(kind):
+    """The rows of the list as a file; with `for=map` each also carries what a popup of our own map says."""
     q, _found, rows = asked()
-    version = f"{services().figures.version()} {suffix} {q['as_of']} {language()} " + ",".join(r["code"] for r in rows)
-    name = f"cang-xanh-hotspots-{q['as_of'].isoformat()}.{suffix}"
-    return data_response(write(q, rows), mimetype, version=version, filename=name)
-
-
-@bp.get("/hotspots.csv")
-@public
-def table():
-    return _file(
-        lambda q, rows: export.csv_bytes([status.cells(r, q["as_of"]) for r in rows], status.columns()),
-        "text/csv; charset=utf-8",
-        "csv",
-    )
-
-
-@bp.get("/hotspots.xlsx")
-@public
-def sheet():
-    return _file(
-        lambda q, rows: export.xlsx_bytes([status.cells(r, q["as_of"]) for r in rows], status.columns()),
-        export.XLSX,
-        "xlsx",
-    )
-
-
-@bp.get("/hotspots.geojson")
-@public
-def features():
-    """With `for=map` each feature also carries what a popup of our own map says."""
     on_map = query.choice("for", ("", "map"), "") == "map"
 
-    def told(r):
-        return {"name": text(r, "name"), "url": r["url"], "stage_word": word("stage", r["stage"])} if on_map else {}
+    def record(r):
+        told = {"name": text(r, "name"), "url": r["url"], "stage_word": word("stage", r["stage"])} if on_map else {}
+        return status.record(r, q["as_of"]) | told
 
-    return _file(
-        lambda q, rows: export.geojson_bytes(
-            [(r["geometry"], status.cells(r, q["as_of"]) | told(r)) for r in rows],
-            name="hotspots",
-            as_of=q["as_of"].isoformat(),
-        ),
-        "application/geo+json",
-        "map.geojson" if on_map else "geojson",
+    return downloads.public_file(
+        listings.ON_MAP if on_map else listings.HOTSPOTS,
+        kind,
+        [record(r) for r in rows],
+        stem=f"hotspots-{q['as_of'].isoformat()}",
+        version=f"{services().figures.version()} {q['as_of']} " + ",".join(r["code"] for r in rows),
     )
 
 

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 
-from server import atlas, desk, forms, handling, intake, maps, office, query, replies
+from server import atlas, desk, downloads, forms, handling, intake, listings, maps, office, query, replies
 from server.errors import answer
 from server.files import FileError
 from server.forms import FormError
@@ -41,14 +41,29 @@ def pressing(report):
     return desk.WORST.index(state), report["at"]
 
 
-def listing():
+def chosen():
+    """The box that is open, every report of this person that it may come from, and those in it."""
     box = query.choice("box", BOXES, "todo")
     held = services().reports.inbox(user(), every=box == "done")
-    rows = in_box(held, box)
+    return box, held, in_box(held, box)
+
+
+def listing():
+    box, held, rows = chosen()
     opened = [r for r in held if r["state"] in handling.OPEN]
     counts = {"asked": sum(r["state"] == "asked" for r in opened)}
     counts["todo"] = len(opened) - counts["asked"]
     return box, rows[:200], len(rows), counts
+
+
+@bp.get("/inbox.<kind>")
+@allowed(*HANDLERS)
+def box_file(kind):
+    """The reports of a box as a file, without anything that leads to their senders."""
+    box, _held, rows = chosen()
+    wards, stem = office.ward_names(services()), f"inbox-{box}-{services().today()}"
+    records = [listings.report(r, wards) for r in rows]
+    return downloads.staff_file(services(), user(), listings.REPORTS, kind, records, stem=stem)
 
 
 def found(code):
@@ -114,6 +129,7 @@ def page(code=None, *, errors=None, action=None, values=None, status=200):
     )
     return render_template(
         "inbox.html", staff=desk.frame(user(), office.ward_names(services()), inbox=counts["todo"]), items=items, total=total,
+        download=downloads.box(listings.REPORTS, "/inbox", total, internal=True, keep=[("box", box)]) if total else None,
         counts=counts, box=box, map=map_of(items, rows), d=shown, now=report["code"] if report else None,
         boxes=[{"key": b, "label": label, "url": url_for("inbox.overview", box=b), "count": counts.get(b)}
                for b, label in zip(BOXES, (_("To do"), _("Waiting"), _("Finished")), strict=True)],

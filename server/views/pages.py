@@ -2,7 +2,8 @@
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
-from server import atlas, explain, maps, query, register
+from layers.catalogue import TABLES
+from server import atlas, downloads, explain, maps, query, register
 from server.i18n import gettext as _
 from server.i18n import language
 from server.security import public
@@ -69,7 +70,14 @@ def search():
 @bp.get("/indicators")
 @public
 def indicators():
-    return render_template("indicators.html", topics=explain.indicators(services(), services().today()))
+    figures = len(services().store.snapshot("indicators"))
+    return render_template(
+        "indicators.html",
+        topics=explain.indicators(services(), services().today()),
+        download=downloads.box(
+            TABLES["indicators"], "/data/indicators", figures, keep=[], title=_("Download the reported figures")
+        ),
+    )
 
 
 @bp.get("/method")
