@@ -202,6 +202,15 @@ class Imports:
         row = con.execute(query.order_by(_versions.c.id.desc()).limit(1)).first()
         return tuple(row) if row else (0, None, None)
 
+    def newest_of(self, layer):
+        """(version, who) of the newest version of a layer."""
+        with self.store.reading() as con:
+            return self.newest(con, layer)[:2]
+
+    def moment(self):
+        """Now, as the tables keep it."""
+        return self._now()
+
     # --- the file comes ---
 
     def begin(self, user, name, size, *, layer=None, most=importdoor.MAX_BYTES):
@@ -367,12 +376,13 @@ class Imports:
             )
 
     def remembered(self, layer, headings, name):
-        """{"columns", "fill", "mode", "reading", "who", "at", "same"} of the last file like this one, or None.
+        """{"layer", "columns", "fill", "mode", "reading", "who", "at", "same"} of the last file like this one, or None.
 
-        Like: the same set of headings, whatever the name (same is True); or a name that differs in digits only, of
+        layer: None for any. Like: the same set of headings, whatever the name (same is True); or a name that differs in digits only, of
         which the columns that are there again are kept. The same name goes before another of the same headings.
         """
-        query = sa.select(_mappings).where(_mappings.c.layer == layer).order_by(_mappings.c.number.desc())
+        query = sa.select(_mappings).order_by(_mappings.c.number.desc())
+        query = query if layer is None else query.where(_mappings.c.layer == layer)
         with self.store.reading() as con:
             rows = con.execute(query).mappings().all()
         wanted, like = headings_hash(headings), pattern(name)
@@ -382,8 +392,8 @@ class Imports:
             kept = json.loads(row["choices"])
             columns = {c: f for c, f in (kept.get("columns") or {}).items() if c in headings}
             if columns:
-                same = row["headings"] == wanted
-                return kept | {"columns": columns, "who": row["who"], "at": row["at"], "same": same}
+                told = {"layer": row["layer"], "who": row["who"], "at": row["at"], "same": row["headings"] == wanted}
+                return kept | {"columns": columns} | told
         return None
 
     # --- inside ---

@@ -1,0 +1,384 @@
+"""What the pages of imports show: documents that the work wrote, made into rows, words and maps for templates."""
+
+from datetime import datetime
+
+from layers.catalogue import ALL
+from layers.store import KEPT_FOR
+from server import atlas, importdesk, maps
+from server.i18n import N_, date, language, number, text
+from server.i18n import gettext as _
+
+STATE_WORDS = {
+    "coming": N_("being sent"), "checking": N_("being checked"), "layer": N_("choose a layer"),
+    "place": N_("choose the coordinates"), "columns": N_("check the columns"), "ready": N_("ready to apply"),
+    "refused": N_("cannot be used so"), "failed": N_("the check failed"), "stopped": N_("stopped"),
+    "applying": N_("being written"), "applied": N_("applied"), "undoing": N_("being changed"),
+    "undone": N_("undone"), "dropped": N_("laid aside"),
+}  # fmt: skip
+TONES = {"applied": "high", "ready": "medium", "layer": "medium", "place": "medium", "columns": "medium",
+         "refused": "low", "failed": "low"}  # fmt: skip
+STEPS = (("file", N_("File checked")), ("place", N_("Coordinates")), ("columns", N_("Columns")),
+         ("trial", N_("Dry run")), ("done", N_("Applied")))  # fmt: skip
+RASTER_WORDS = {"population": N_("Population (people per cell)"), "elevation": N_("Elevation (m)"),
+                "land_cover": N_("Land cover (classes)")}  # fmt: skip
+MODE_WORDS = {
+    "upsert": (N_("Add and update"), N_("Rows whose key is known are changed, others are added. Nothing is removed, and "
+                                        "fields that the file does not have stay as they are.")),
+    "replace": (N_("Replace the whole layer"), N_("Afterwards the layer holds exactly the rows of this file. Rows that are "
+                                                  "not in the file are removed.")),
+    "append": (N_("Only add"), N_("All rows are new. A row whose key is there already is refused.")),
+}  # fmt: skip
+COUNTS = (("new", N_("new")), ("changed", N_("changed")), ("same", N_("the same")), ("missing", N_("removed")),
+          ("refused", N_("refused")))  # fmt: skip
+SIGNS = {"new": "#0b5c56", "changed": "#1d5fa8", "refused": "#a8310f", "missing": "#5d6b69"}
+
+
+def told(thing):
+    """A sentence that comes as a text or as {"en", "vi"}, in the reader's language."""
+    if isinstance(thing, dict):
+        return thing.get(language()) or thing.get("en") or ""
+    return str(thing or "")
+
+
+def layer_word(name):
+    """The name of a layer or raster slot in the reader's language."""
+    if name and name.startswith("raster:"):
+        return _(RASTER_WORDS[name.removeprefix("raster:")])
+    return getattr(ALL[name], language()) if name in ALL else ""
+
+
+def moment(at, now):
+    """A time of the journal as people read it: today by the clock, before by the day."""
+    there = datetime.fromisoformat(at).astimezone(now.tzinfo)
+    return there.strftime("%H:%M") if there.date() == now.date() else date(there.date())
+
+
+def summary(one, now):
+    """One import as a row of the list and as the head of its page."""
+    counts = {k: n for k, n in (one.counts or {}).items() if k != "missing" or one.choices.get("mode") == "replace"}
+    return {
+        "number": one.number, "code": one.code, "name": one.name, "layer": layer_word(one.layer),
+        "who": one.who, "at": moment(one.at, now), "state": one.state, "word": _(STATE_WORDS[one.state]),
+        "tone": TONES.get(one.state, "unknown"),
+        "counts": [(k, _(w), number(counts[k])) for k, w in COUNTS if counts.get(k)],
+        "undo": one.state == "applied" and may_undo(one, now), "redo": one.state == "undone" and may_undo(one, now),
+        "revision": one.revision, "megabytes": one.size / 1e6,
+    }  # fmt: skip
+
+
+def may_undo(one, now):
+    """Whether the version before is still kept, as far as the import itself knows."""
+    if one.gated or not one.written_at:
+        return False
+    return now - datetime.fromisoformat(one.written_at) < KEPT_FOR
+
+
+def steps(one, look, at):
+    """The line of steps: key, label, state (done, now, todo, skipped, wrong) and the address of one that can be opened."""
+    place = place_state(one, look)
+    order = [k for k, _w in STEPS]
+    reached = {"layer": "file", "place": "place", "columns": "columns", "ready": "trial", "applying": "done",
+               "applied": "done", "undoing": "done", "undone": "done"}.get(one.state, at)  # fmt: skip
+    out = []
+    for key, word in STEPS:
+        state = "done" if order.index(key) < order.index(reached) else "todo"
+        state = "done" if key == "done" and one.state == "applied" else state
+        if key == "place" and state == "done":
+            state = place
+        if key == "place" and place == "skipped" and one.layer:
+            state = "skipped"
+        if key == at and not (key == "done" and one.state == "applied"):
+            state = "wrong" if one.state in ("refused", "failed") else "now"
+        url = f"/admin/import/{one.number}?step={key}" if key != at and opens(one, look, key) else None
+        out.append({"key": key, "label": _(word), "state": state, "url": url, "current": key == at})
+    return out
+
+
+def place_state(one, look):
+    """How the step of coordinates stands: skipped where there are none to choose."""
+    doctor = (look or {}).get("doctor")
+    return "done" if doctor else "skipped"
+
+
+def opens(one, look, step):
+    """Whether a step has something to show now."""
+    if one.state in ("coming", *importdesk.BUSY) or not look:
+        return False
+    raster = bool(one.layer and one.layer.startswith("raster:"))
+    if step == "file":
+        return one.state in importdesk.WAITING
+    if step == "place":
+        return bool(look.get("doctor"))
+    if step == "columns":
+        return bool(one.layer) and not raster and bool(look.get("columns")) and one.state in importdesk.WAITING
+    if step == "trial":
+        return one.counts is not None
+    return one.state in ("applied", "undone")
+
+
+def first_step(one):
+    """The step that a page shows when none was asked for."""
+    return {"layer": "file", "place": "place", "columns": "columns", "ready": "trial", "applied": "done",
+            "undone": "done"}.get(one.state, "file")  # fmt: skip
+
+
+# --- the layer ------------------------------------------------------------------------------------
+
+
+def layers_for(one, look):
+    """The layers to choose from: (value, word, hint), the likeliest first; groups for a form."""
+    if one is not None and one.name.endswith((".tif", ".tiff")):
+        return [(f"raster:{s}", _(w), "") for s, w in RASTER_WORDS.items()]
+    matched = {r["name"]: r["matched"] for r in (look or {}).get("layers", ())}
+    names = [n for n in ALL if importdesk.can_import(n)]
+    names.sort(key=lambda n: -matched.get(n, 0))
+    return [(n, layer_word(n), _("%(n)s columns fit", n=number(matched[n])) if matched.get(n) else "") for n in names]
+
+
+# --- coordinates ----------------------------------------------------------------------------------
+
+
+def doctor(one, look):
+    """The page of the coordinate doctor: verdict, sentence, the readings with their words and points, some rows."""
+    found = look["doctor"]
+    used = one.choices.get("reading") or (found["readings"][0]["option"] if found["verdict"] == "sure" else None)
+    before = look.get("remembered_reading")
+    chosen = used or before
+    readings = [
+        r | {"id": f"reading_{i + 1}", "name": r[f"name_{language()}"], "chosen": r["option"] == chosen,
+             "remembered": r["option"] == before, "lines": list(_reading_lines(r))}
+        for i, r in enumerate(found["readings"])
+    ]  # fmt: skip
+    return {
+        "verdict": found["verdict"], "reason": told({"en": found["reason_en"], "vi": found["reason_vi"]}),
+        "apart": _distance(found.get("apart_m")), "readings": readings, "rows": found.get("rows", []), "used": used,
+    }  # fmt: skip
+
+
+def _distance(metres):
+    if metres is None:
+        return ""
+    return f"{number(metres / 1000, 1)} km" if metres >= 1000 else f"{number(metres, 0)} m"
+
+
+def _reading_lines(r):
+    if r.get("share_inside") is not None:
+        yield _("Points in the city"), _share(r["share_inside"])
+    if r.get("share_near") is not None:
+        yield _("Near the commune they name"), _share(r["share_near"])
+    if r.get("median_m") is not None:
+        yield _("Half of them within"), _distance(r["median_m"])
+
+
+def _share(value):
+    return f"{number(100 * value, 0)} %"
+
+
+def pair_maps(made, store, settings):
+    """A Folium map for each of the first two readings: its points, and hollow those of the other one."""
+    pair = made["readings"][:2]
+    bounds = _frame([(p[0], p[1]) for r in pair for p in r["points"]])
+    return [
+        maps.map_page(
+            [atlas.ground(store), *(_dots("other", o["points"], filled=False) for o in pair if o is not r),
+             _dots("own", r["points"], filled=True)],
+            bounds=bounds, name=r["id"], settings=settings, label=r["name"],
+        )
+        for r in pair
+    ]  # fmt: skip
+
+
+def _dots(name, points, *, filled):
+    features = [
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [p[0], p[1]]},
+         "properties": {"code": str(p[2]), "name": _("Row %(n)s", n=p[2])}}
+        for p in points
+    ]  # fmt: skip
+    style = {"color": "#fff", "weight": 1.5, "fillColor": "#a8310f", "fillOpacity": 1, "radius": 5}
+    if not filled:
+        style = {"color": "#3b4a4c", "weight": 1.5, "fillColor": "#fff", "fillOpacity": 0.2, "radius": 5}
+    return maps.GeoJsonLayer(name, "", data={"type": "FeatureCollection", "features": features}, style=style)
+
+
+def _frame(points, margin=0.03):
+    """Bounds that hold the points, or the city where there are none or they lie far away."""
+    near = [(lon, lat) for lon, lat in points if 104 < lon < 109 and 19 < lat < 23]
+    if not near:
+        return atlas.CITY_BOUNDS
+    lons, lats = [p[0] for p in near], [p[1] for p in near]
+    return ((min(lats) - margin, min(lons) - margin), (max(lats) + margin, max(lons) + margin))
+
+
+# --- columns --------------------------------------------------------------------------------------
+
+
+def columns(one, look):
+    """The mapping table: a row for each column, the fields to choose from, the fields that one value may fill."""
+    layer = ALL[one.layer]
+    chosen = one.choices.get("columns")
+    rows = []
+    for i, c in enumerate(look["columns"]):
+        if c.get("role"):
+            rows.append(c | {"at": i, "field": None})
+            continue
+        name = c["name"]
+        if chosen is not None and name in chosen:
+            field, by = chosen[name], "chosen" if one.choices.get("seen") else "remembered"
+        else:
+            field, by = c.get("guess") or "", "guessed" if c.get("guess") else ""
+        rows.append(c | {"at": i, "field": field, "by": by})
+    taken = {r["field"] for r in rows if r["field"]}
+    return {
+        "rows": rows,
+        "fields": [(f.name, _field_word(f), f.required) for f in layer.fields],
+        "key": [_field_word(layer.by_name[k]) for k in layer.key],
+        "key_missing": [_field_word(layer.by_name[k]) for k in layer.key if k not in taken],
+        "fills": [_fill(f, one, f.name in taken) for f in layer.fields if f.required and f.name not in layer.key],
+        "modes": [(m, _(w), _(t)) for m, (w, t) in MODE_WORDS.items() if m == "upsert" or not layer.gated],
+        "mode": one.choices.get("mode", "upsert"),
+        "remembered": look.get("remembered"),
+    }
+
+
+def read_columns(one, look, form):
+    """What was chosen on the page of columns, as Imports.choose() takes it, and {field of the form: sentence}."""
+    layer, errors, columns, taken = ALL[one.layer], {}, {}, {}
+    for i, c in enumerate(look["columns"]):
+        if c.get("role"):
+            continue
+        field = form.get(f"field-{i}", "")
+        if field and field not in layer.by_name:
+            errors[f"field-{i}"] = _("Choose a field from the list for the column “%(column)s”.", column=c["name"])
+        elif field in taken:
+            errors[f"field-{i}"] = _(
+                "“%(field)s” is chosen for two columns, “%(first)s” and “%(second)s”. Leave one of them out.",
+                field=_field_word(layer.by_name[field]), first=taken[field], second=c["name"],
+            )  # fmt: skip
+        elif field:
+            taken[field] = c["name"]
+        columns[c["name"]] = field
+    for k in layer.key:
+        if k not in taken:
+            errors["columns"] = _("Say which column holds the key “%(field)s”: without it no row can be told from another.",
+                                  field=_field_word(layer.by_name[k]))  # fmt: skip
+    fill = {}
+    for f in layer.fields:
+        value = (form.get(f"fill-{f.name}") or "").strip()[:1000]
+        if not value or not f.required or f.name in layer.key:
+            continue
+        if f.allowed and value not in {c.value for c in f.allowed}:
+            errors[f"fill-{f.name}"] = _("Choose one of the values for “%(field)s”.", field=_field_word(f))
+        fill[f.name] = value
+    mode = form.get("mode", "")
+    if mode not in MODE_WORDS or (layer.gated and mode != "upsert"):
+        errors["mode"] = _("Choose what happens with rows that are there already.")
+    return {"columns": columns, "fill": fill, "mode": mode}, errors
+
+
+def _field_word(f):
+    return getattr(f, language()) + (f" ({f.unit})" if f.unit else "")
+
+
+def _fill(f, one, has_column):
+    value = (one.choices.get("fill") or {}).get(f.name, "")
+    made = {"name": f"fill-{f.name}", "label": _field_word(f), "value": value, "kind": "text", "required": False,
+            "hint": _("for rows where the column is blank") if has_column else _("for all new rows")}  # fmt: skip
+    if f.allowed:
+        made |= {"kind": "choice", "options": [(c.value, getattr(c, language())) for c in f.allowed]}
+    return made
+
+
+# --- the dry run ----------------------------------------------------------------------------------
+
+
+def trial(one, made):
+    """The tables of the dry run, in the reader's language, from the document of server/importwork.py."""
+    layer, n = ALL.get(one.layer), one.counts
+    gone = n.get("missing", 0) if one.choices.get("mode") == "replace" else 0
+    return {
+        "raster": layer is None,
+        "writes": bool(layer is None or n.get("new") or n.get("changed") or gone),
+        "cut": any(n.get(k, 0) > made["shown"] for k in ("new", "changed", "missing", "refused")),
+        "counts": [(k, _(w), one.counts.get(k, 0)) for k, w in COUNTS if k != "missing" or one.choices.get("mode") == "replace"],
+        "changed": [
+            {"key": c["key"], "code": f"c{i}", "rows": [
+                {"label": _label(layer, d["field"]), "before": _value(layer, d["field"], d["old"]),
+                 "after": _value(layer, d["field"], d["new"])} for d in c["changes"]]}
+            for i, c in enumerate(made["changed"])
+        ],
+        "new": [n | {"code": f"n{i}", "name": text(n["names"], "name")} for i, n in enumerate(made["new"])],
+        "missing": [n | {"code": f"m{i}", "name": text(n["names"], "name")} for i, n in enumerate(made["missing"])],
+        "refused": [r | {"reason": told(r["reason"]), "field": _label(layer, r["field"]) if r.get("field") else "",
+                         "code": f"r{r['row']}"} for r in made["refused"]],
+        "notes": [told(n) for n in made["notes"]],
+        "repairs": [told(n) for n in made["repairs"]],
+        "shown": made["shown"],
+        "rechecked": made.get("rechecked"),
+    }  # fmt: skip
+
+
+def _label(layer, field):
+    if layer is None or field not in layer.by_name:
+        return _("Place") if field == "geometry" else field
+    return _field_word(layer.by_name[field])
+
+
+_PLACES = {"moved": N_("moved"), "added": N_("added"), "removed": N_("removed")}
+
+
+def _value(layer, field, value):
+    if value is None:
+        return None
+    if field == "geometry":
+        return _(_PLACES[value]) if value in _PLACES else value
+    f = layer.by_name.get(field)
+    if f is not None and f.allowed:
+        return layer.words(field, value, language())
+    return number(value) if isinstance(value, int | float) else value
+
+
+def trial_map(one, made, store, settings):
+    """A map of what is new, changed, refused and removed, or None where nothing has a place."""
+    layers, points = [], []
+    for kind, word in (
+        ("missing", _("removed")),
+        ("new", _("new")),
+        ("changed", _("changed")),
+        ("refused", _("refused")),
+    ):
+        features = [
+            {"type": "Feature", "geometry": p["place"],
+             "properties": {"code": _mark(kind, i, p), "name": p["key"] if "key" in p else _("Row %(n)s", n=p["row"]),
+                            "note": word}}
+            for i, p in enumerate(made[kind]) if p.get("place")
+        ]  # fmt: skip
+        if not features or (kind == "missing" and one.choices.get("mode") != "replace"):
+            continue
+        points += [xy for f in features for xy in _corners(f["geometry"])]
+        style = {"color": SIGNS[kind], "weight": 2, "fillColor": SIGNS[kind], "fillOpacity": 0.35}
+        style |= {"dashArray": "4 3"} if kind in ("refused", "missing") else {}
+        data = {"type": "FeatureCollection", "features": maps.rounded(features, 6)}
+        layers.append(maps.GeoJsonLayer(kind, word, data=data, style=style))
+    if not layers:
+        return None
+    return maps.map_page([atlas.ground(store), *layers], bounds=_frame(points), settings=settings,
+                         label=_("Map of the dry run"))  # fmt: skip
+
+
+def _mark(kind, i, p):
+    return {"new": f"n{i}", "changed": f"c{i}", "missing": f"m{i}"}.get(kind) or f"r{p['row']}"
+
+
+def _corners(geometry):
+    found = []
+
+    def walk(value):
+        if value and isinstance(value[0], int | float):
+            found.append((value[0], value[1]))
+        else:
+            for v in value:
+                walk(v)
+
+    if geometry.get("coordinates"):
+        walk(geometry["coordinates"])
+    return found
