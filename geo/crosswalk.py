@@ -187,8 +187,9 @@ def apportion(values, links):
     values: Series by unit code; NaN is missing. links: settled(). Every unit of values needs its links, adding up
     to 1 (to 1e-9): CrosswalkError otherwise. Links of other units are left out.
     One row per group: value (NaN only where all its units are missing), low and high (by the ends of the shares;
-    NaN where an estimated share has no known range), estimated (what of value stands on estimated shares),
-    missing (how many units of the group have no figure: the value is then a lower bound).
+    NaN where an estimated share has no known range), estimated (what of value stands on estimated shares), moved
+    (what these shares move into or out of the group: of a ward that lies in it for 0.9 by estimate a tenth, as of one
+    that lies in it for 0.1), missing (how many units of the group have no figure: the value is then a lower bound).
     The values of all groups together are the values of all units that have one.
 
     >>> apportion(*worked_example()[:2])[["value", "estimated", "missing"]].T.to_dict("list")
@@ -212,13 +213,15 @@ def apportion(values, links):
             "low": lesser,
             "high": greater,
             "estimated": np.where(rows["basis"].isin(ESTIMATED), rows["share"].to_numpy() * v, np.where(np.isnan(v), np.nan, 0.0)),
-            "known": ~np.isnan(v),
+            "moved": np.where(
+                rows["basis"].isin(ESTIMATED), np.fmin(rows["share"], 1 - rows["share"]) * v, np.where(np.isnan(v), np.nan, 0.0)
+            ),
             "ranged": ~np.isnan(lesser) | np.isnan(v),
             "missing": np.isnan(v).astype(int),
         }
     )  # fmt: skip
     by_group = table.groupby(rows["group"].to_numpy())
-    out = by_group[["value", "low", "high", "estimated"]].sum(min_count=1)
+    out = by_group[["value", "low", "high", "estimated", "moved"]].sum(min_count=1)
     out["missing"] = by_group["missing"].sum()
     out.loc[~by_group["ranged"].all(), ["low", "high"]] = np.nan
     return out.rename_axis("group")

@@ -6,7 +6,6 @@ the table, the legend and the download of a page all read the same rows.
 """
 
 import logging
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,16 +14,18 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from geo import coverage, places
+from geo import coverage, crosswalk, places
 from geo.coverage import PARTS, SCENARIOS, TREATED, Range
-from layers import rasters
+from layers import boundaries, rasters
 
 LEVELS = ("ward", "district", "city", "zone")
+UNITS = {"today": "ward", "districts": "district", "old-city": "city"}  # boundaries to tell figures on: level
+PLACED = ("industrial_zones", "treatment_plants", "port_areas", "waste_sites", "hotspots", "stations")
 WARD_KINDS = ("ward", "commune", "special_zone")
 NOT_TREATED = tuple(p for p in PARTS if p not in TREATED)
 KNOWN_GAP = tuple(p for p in NOT_TREATED if p != "unknown")
 NO_DISTRICT = "NONE"
-_OLD_CITY, _OTHER_SIDE = "HP-2024", "HD-2024"
+_OLD_CITY, _OTHER_SIDE, _OTHER_DISTRICT = "HP-2024", "HD-2024", "HD"
 WASTE_WATER_KEYS = (
     "urban_wastewater_to_standard",
     "domestic_wastewater_treated",
@@ -46,7 +47,11 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Coverage:
-    """One coverage view: rows by group, the total, and the ledger behind them."""
+    """One coverage view: rows by group, the total, and the ledger behind them.
+
+    Rows of old units carry outside (the old city does not hold it), and estimate: None, or what of it stands on
+    estimated shares of wards that lie in two old units (see Figures._estimates).
+    """
 
     by: str
     as_of: date
@@ -204,34 +209,38 @@ class Figures:
         units = self.inputs().units
         if by in ("ward", "zone"):
             return pd.DataFrame({"unit": units.index, "group": units.index, "share": 1.0})
-        cross = self.store.snapshot("crosswalk")
-        level = self._level(by)
-        cross = cross[cross["old_unit"].isin(level)]
-        of_wards = pd.DataFrame({"unit": cross["unit"], "group": cross["old_unit"], "share": cross["share"]})
+        links, _told = self.ward_links(by)
+        of_wards = links[["unit", "group", "share"]]
         others = units[~units["kind"].isin(WARD_KINDS)].index
-        where = self._old_district_of_others()
+        where = self._one_old_district()
         if by == "city":
-            groups = [_OTHER_SIDE if where.get(u) == "HD" else _OLD_CITY for u in others]
+            groups = [_OTHER_SIDE if where.get(u) == _OTHER_DISTRICT else _OLD_CITY for u in others]
         else:
             groups = [where.get(u) or NO_DISTRICT for u in others]
         return pd.concat([of_wards, pd.DataFrame({"unit": others, "group": groups, "share": 1.0})], ignore_index=True)
 
-    def _level(self, by):
-        rows = self.store.snapshot("admin_units")
-        return rows.loc[rows["kind"] == by, "code"]
+    def ward_links(self, by):
+        """Links of the wards to the old units of a level, and what had to be mended; see layers.boundaries.links()."""
+        return self.kept("ward_links", self._ward_links, by)
 
-    def _old_district_of_others(self):
-        """Old district of zones and ports by code, from the name in their source; blank where it names none or two."""
-        admin = self.store.snapshot("admin_units")
-        districts = admin[admin["kind"] == "district"]
-        kinds = re.compile("^(?:Quận|Huyện đảo|Huyện|Thành phố|Thị xã) ")
-        by_name = {kinds.sub("", n): c for n, c in zip(districts["name_vi"], districts["code"], strict=True)}
-        out = {}
-        for layer in ("industrial_zones", "port_areas"):
-            for r in self.store.snapshot(layer).itertuples():
-                text = r.district_old or ""
-                out[r.code] = "HD" if "former Hải Dương" in text else by_name.get(text.strip())
-        return out
+    def _ward_links(self, by):
+        units = self.inputs().units
+        wards = units.index[units["kind"].isin(WARD_KINDS)]
+        links, told = boundaries.links(self.store, by, wards, rest=NO_DISTRICT, surface=self.population)
+        for sentence in told["faults"]:
+            log.warning(sentence)
+        return links, told
+
+    def old_districts(self):
+        """The old districts of zones, plants, ports, waste sites, hotspots and stations, by code: a tuple of codes."""
+        return self.kept("old_districts", self._old_districts)
+
+    def _old_districts(self):
+        return boundaries.old_districts(self.store, self.wards_of_places(), PLACED)
+
+    def _one_old_district(self):
+        """The old district of a thing by code; None where its source names none or several."""
+        return {code: found[0] if len(found) == 1 else None for code, found in self.old_districts().items()}
 
     def coverage(self, by="ward", as_of=None, with_building=False):
         """A Coverage view. by: ward, district, city or zone; as_of: date; with_building: see geo.coverage.ledger."""
@@ -264,8 +273,11 @@ class Figures:
                 r["people"] = people.get(r["code"])
             total["people"] = {k: sum(p[k] for p in people.values()) for k in next(iter(people.values()), {})}
         facilities = self.facilities_by_group(by, as_of, with_building)
+        estimates = self._estimates(result, by) if by in ("district", "city") else {}
         for r in rows:
             r["facilities"] = facilities.get(r["code"])
+            r["outside"] = r["code"] in (_OTHER_DISTRICT, _OTHER_SIDE)
+            r["estimate"] = estimates.get(r["code"])
         uncounted = self._uncounted(result)
         bare = [_bare(u, facilities) for u in uncounted if by == "zone" and u["code"] in facilities]
         return Coverage(by, as_of, with_building, rows, total, result, uncounted, bare, self.version())
@@ -276,10 +288,66 @@ class Figures:
         names.loc[names.index.isin(groups), "basis"] = "sum"
         if NO_DISTRICT in groups:
             names.loc[NO_DISTRICT, ["name_vi", "name_en", "kind", "confidence", "basis"]] = [
-                "Khu, cụm công nghiệp chưa rõ đơn vị cấp huyện cũ", "Zones whose old district is not known",
-                by, "low", "sum",
+                *_nowhere(by), by, "low", "sum",
             ]  # fmt: skip
         return names
+
+    def _estimates(self, result, by):
+        """What of each old unit stands on estimated shares, by code; units without such shares are left out.
+
+        generated, gap (m³ a day, likely) and people: the amounts; share: of generated; moved: what the estimated shares
+        bring or take away, m³ a day; low, high: what of generated may lie there in all by the ends of the shares (None
+        where an end is not known); bases: how the shares were
+        estimated; wards: codes.
+        """
+        links, _told = self.ward_links(by)
+        units = coverage.by_unit(result)
+        wards = result.units.intersection(links["unit"].unique())
+        figures = {
+            "generated": units.generated()["likely"],
+            "gap": units.amount(NOT_TREATED)["likely"],
+            "people": self.inputs().units["people"],
+        }
+        told = {name: crosswalk.apportion(values.reindex(wards), links) for name, values in figures.items()}
+        members = self.members(by)
+        others = members[~members["unit"].isin(wards) & members["unit"].isin(result.units)]
+        besides = figures["generated"].reindex(others["unit"]).groupby(others["group"].to_numpy()).sum()
+        out = {}
+        for group, mine in links[links["basis"].isin(crosswalk.ESTIMATED)].groupby("group"):
+            amounts = {name: _known(frame.at[group, "estimated"]) or 0.0 for name, frame in told.items()}
+            amounts["moved"] = _known(told["generated"].at[group, "moved"]) or 0.0
+            beside = float(besides.get(group, 0.0))
+            low, high = (_known(told["generated"].at[group, c]) for c in ("low", "high"))
+            whole = _known(told["generated"].at[group, "value"]) or 0.0
+            out[group] = amounts | {
+                "share": amounts["generated"] / (whole + beside) if whole + beside else None,
+                "low": None if low is None else low + beside, "high": None if high is None else high + beside,
+                "bases": sorted(set(mine["basis"])), "wards": sorted(mine["unit"]),
+            }  # fmt: skip
+        return out
+
+    def agreement(self, view):
+        """That a total over old units is the total over today's: m³ a day, likely.
+
+        groups: the rows of the view added up; units: today's units added up; inside, outside: the part of the old
+        city and of what lies outside it; equal: to a billionth; estimated: what of it moved by estimated shares.
+        """
+        today = self.coverage("ward", view.as_of, view.with_building)
+        sums = {"groups": sum(r["generated"]["likely"] for r in view.rows)}
+        sums["units"] = sum(r["generated"]["likely"] for r in today.rows)
+        sums["outside"] = sum(r["generated"]["likely"] for r in view.rows if r["outside"])
+        sums["inside"] = sums["groups"] - sums["outside"]
+        sums["estimated"] = sum(r["estimate"]["generated"] for r in view.rows if r["estimate"])
+        sums["equal"] = abs(sums["groups"] - sums["units"]) <= 1e-9 * max(sums["units"], 1.0)
+        return sums
+
+    def told_on(self, view):
+        """Of a view: agreement (None where it is not of old units), and boundary, its boundary version as a dict."""
+        old = view.by in ("district", "city")
+        rows = self.store.snapshot("boundary_versions").set_index("code", drop=False)
+        code = boundaries.OLD if old else boundaries.NOW
+        version = {k: None if pd.isna(v) else v for k, v in rows.loc[code].items()} if code in rows.index else None
+        return {"agreement": self.agreement(view) if old else None, "boundary": version}
 
     def _people(self, result, by):
         """People by group: all; by what happens to their water: treated (three ways), not_treated, unknown."""
@@ -330,14 +398,7 @@ class Figures:
         admin = self.store.snapshot("admin_units")
         wards = admin[admin["kind"].isin(WARD_KINDS)].set_index("code").geometry
         out = {}
-        for layer in (
-            "industrial_zones",
-            "treatment_plants",
-            "port_areas",
-            "waste_sites",
-            "hotspots",
-            "stations",
-        ):
+        for layer in PLACED:
             rows = self.store.snapshot(layer).set_index("code")
             out |= places.containing(rows.geometry, wards).to_dict()
         return out
@@ -368,12 +429,12 @@ class Figures:
 
     def facilities_by_group(self, by, as_of, with_building=False):
         """Operating zones by group: all, and how many are treated, not_treated, unknown."""
-        wards, old = self.wards_of_places(), self._old_district_of_others()
+        wards, old = self.wards_of_places(), self._one_old_district()
         out = {}
         for code, word in self.zone_treatment(as_of, with_building).items():
             group = {"ward": wards.get(code), "zone": code, "district": old.get(code) or NO_DISTRICT}.get(by)
             if by == "city":
-                group = _OTHER_SIDE if old.get(code) == "HD" else _OLD_CITY
+                group = _OTHER_SIDE if old.get(code) == _OTHER_DISTRICT else _OLD_CITY
             held = out.setdefault(group, {"all": 0, "treated": 0, "not_treated": 0, "unknown": 0})
             held["all"] += 1
             held[{"working": "treated", "unknown": "unknown"}.get(word, "not_treated")] += 1
@@ -454,6 +515,17 @@ def _bare(unit, facilities):
         "parts": dict.fromkeys(PARTS, nothing), "spans": dict.fromkeys(PARTS, nothing), "confidence": "low", "basis": "none",
         "people": None, "facilities": facilities[unit["code"]],
     }  # fmt: skip
+
+
+def _nowhere(by):
+    """Names of what no old unit is known of."""
+    if by == "district":
+        return "Khu, cụm công nghiệp chưa rõ đơn vị cấp huyện cũ", "Zones whose old district is not known"
+    return "Phường, xã chưa rõ đơn vị cũ", "Units whose old unit is not known"
+
+
+def _known(value):
+    return None if value is None or pd.isna(value) else float(value)
 
 
 def _three(values):

@@ -3,13 +3,23 @@
 from geo.coverage import PARTS, SCENARIOS
 from layers import export
 
+ESTIMATE_SIGN = "≈"
 
-def ledger_document(view, sources):
-    """The ledger as plain data for programs."""
+
+def ledger_document(view, sources, agreement=None, boundary=None):
+    """The ledger as plain data for programs.
+
+    agreement: of Figures.agreement(), where the view is of old units. boundary: the boundary version, a row of the
+    table boundary_versions, or None.
+    """
     keep = ("code", "name_vi", "name_en", "kind", "generated", "parts", "treated_share", "unknown_share")
+    if view.by in ("district", "city"):
+        keep += ("outside", "estimate")
     return {
         "as_of": view.as_of.isoformat(),
         "by": view.by,
+        "boundaries": boundary and {k: boundary[k] for k in ("code", "name_vi", "name_en", "act_vi", "act_en")},
+        "agreement": agreement,
         "with_building": view.with_building,
         "unit": "m3/day",
         "data_version": view.version,
@@ -37,10 +47,15 @@ def ledger_cells(row):
         values = row["generated"] if name == "generated" else row["parts"][name]
         out |= {f"{name}_{s}_m3d": values[s] for s in SCENARIOS}
     out |= {f"treated_share_{s}": row["treated_share"][s] for s in SCENARIOS}
+    estimate = row.get("estimate")
+    out["estimated_m3d"] = None if "estimate" not in row else estimate["generated"] if estimate else 0.0
+    out["moved_m3d"] = None if "estimate" not in row else estimate["moved"] if estimate else 0.0
+    out["link_basis"] = ";".join(estimate["bases"]) if estimate else None
+    out["outside_old_city"] = {True: "yes", False: "no"}.get(row.get("outside"))
     return out
 
 
-def ledger_table(view, sources):
+def ledger_table(view, sources, agreement=None, boundary=None):
     """The ledger as text for a terminal: likely figures in m³/day, ranges for the total, sources below."""
     shown = [p for p in PARTS if any(r["parts"][p]["likely"] or r["parts"][p]["high"] for r in view.rows)]
     head = ["code", "name", "generated", *shown, "treated share"]
@@ -48,7 +63,7 @@ def ledger_table(view, sources):
     for r in [*view.rows, view.total | {"code": "", "name_vi": "TOTAL"}]:
         share = r["treated_share"]["likely"]
         lines.append(
-            [r["code"], r["name_vi"], f"{r['generated']['likely']:,.0f}"]
+            [r["code"], r["name_vi"], (ESTIMATE_SIGN if r.get("estimate") else "") + f"{r['generated']['likely']:,.0f}"]
             + [f"{r['parts'][p]['likely']:,.0f}" for p in shown]
             + ["" if share is None else f"{share:.1%}"]
         )
@@ -65,6 +80,7 @@ def ledger_table(view, sources):
     for name in ("treated_share", "to_standard_share", "unknown_share"):
         v = view.total[name]
         out.append(f"{name:22} low {v['low']:>12.1%}   likely {v['likely']:>12.1%}   high {v['high']:>12.1%}")
+    out += _of_old_units(view, agreement, boundary)
     if view.uncounted:
         out.append(f"Not counted, because their waste water is not known: {len(view.uncounted)} "
                    f"({', '.join(u['code'] for u in view.uncounted)}).")  # fmt: skip
@@ -81,3 +97,26 @@ def ledger_table(view, sources):
     out.append("Sources:")
     out += [f"  {s}" for s in sources["sources"]]
     return "\n".join(out)
+
+
+def _of_old_units(view, agreement, boundary):
+    """What a table of old units says of its boundaries, its estimates and its total."""
+    if not agreement:
+        return []
+    estimated = [r for r in view.rows if r["estimate"]]
+    out = [f"Boundaries: {boundary['name_en']}."] if boundary else []
+    for r in view.rows:
+        if r["outside"]:
+            out.append(f"{r['code']} {r['name_en']} lies outside the old city and is in no sum of it.")
+    if estimated:
+        out.append(
+            f"{ESTIMATE_SIGN} stands partly on estimated shares of wards that lie in two old units, in all "
+            f"{agreement['estimated']:,.0f} m³/day: "
+            + "; ".join(f"{r['code']} {r['estimate']['share']:.1%}" for r in estimated) + "."
+        )  # fmt: skip
+    same = "the same as" if agreement["equal"] else "NOT the same as"
+    out.append(
+        f"The old units and what lies outside add up to {agreement['groups']:,.0f} m³/day, {same} today's units "
+        f"({agreement['units']:,.0f}); the old city alone {agreement['inside']:,.0f}."
+    )
+    return out

@@ -30,6 +30,7 @@ def test_the_worked_example_by_hand():
     made = crosswalk.apportion(water, shared)
     assert by_group(made, "value") == {"P": 1300, "Q": 100}
     assert by_group(made, "estimated") == {"P": 300, "Q": 100}
+    assert by_group(made, "moved") == {"P": 100, "Q": 100}, "the quarter of B that is not in P, and is in Q"
     assert by_group(made, "missing") == {"P": 0, "Q": 1}
     assert made.loc["P", ["low", "high"]].tolist() == [1280, 1320]
     assert made.loc["Q", ["low", "high"]].tolist() == [80, 120]

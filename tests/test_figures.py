@@ -246,12 +246,12 @@ def test_units_that_no_district_is_known_of_are_shown_as_such(figures):
 
 def test_a_ward_of_two_districts_is_shared_between_them(filled):
     cross = change(filled, "crosswalk")
-    first = cross[cross["old_unit"].isin(["303", "304"])].iloc[0]
+    first = cross[cross["old_unit"].isin(["303", "304"]) & (cross["basis"] == "exact")].iloc[0]
     other = "304" if first["old_unit"] == "303" else "303"
     both = pd.concat([cross[(cross["unit"] == first["unit"]) & (cross["old_unit"] == first["old_unit"])]] * 2)
     figures = Figures(filled)
     before = {r["code"]: r for r in figures.coverage("district", DAY).rows}
-    write(filled, "crosswalk", both.assign(old_unit=[first["old_unit"], other], share=[0.75, 0.25]))
+    write(filled, "crosswalk", both.assign(old_unit=[first["old_unit"], other], share=[0.75, 0.25], basis="declared"))
     view = figures.coverage("district", DAY)
     after = {r["code"]: r for r in view.rows}
     ward = {r["code"]: r for r in figures.coverage("ward", DAY).rows}[first["unit"]]

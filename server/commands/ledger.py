@@ -6,13 +6,17 @@ import sys
 from datetime import date
 
 from server.console import open_services
-from server.figures import LEVELS
+from server.figures import LEVELS, UNITS
 from server.ledgers import ledger_csv, ledger_document, ledger_table
 
 
 def add(command):
     sub = command("ledger", run, "Print where the waste water goes, with low, likely and high.")
-    sub.add_argument("--by", choices=LEVELS, default="city")
+    level = sub.add_mutually_exclusive_group()
+    level.add_argument("--by", choices=LEVELS, default="city")
+    level.add_argument(
+        "--units", choices=tuple(UNITS), help="on today's 114 units, the 15 old districts or the old city"
+    )
     sub.add_argument("--as-of", type=_day, default=None, metavar="DATE", help="YYYY-MM-DD (default: today)")
     sub.add_argument("--format", choices=("table", "csv", "json"), default="table")
     choice = sub.add_mutually_exclusive_group()
@@ -29,13 +33,15 @@ def _day(text):
 
 def run(arguments):
     services = open_services(arguments)
-    view = services.figures.coverage(arguments.by, arguments.as_of or services.today(), arguments.with_building)
+    by = UNITS[arguments.units] if arguments.units else arguments.by
+    view = services.figures.coverage(by, arguments.as_of or services.today(), arguments.with_building)
     sources = services.figures.ledger_sources(view)
+    old = services.figures.told_on(view)
     if arguments.format == "json":
-        json.dump(ledger_document(view, sources), sys.stdout, ensure_ascii=False, indent=1, allow_nan=False)
+        json.dump(ledger_document(view, sources, **old), sys.stdout, ensure_ascii=False, indent=1, allow_nan=False)
         print()
     elif arguments.format == "csv":
         sys.stdout.flush()
         sys.stdout.buffer.write(ledger_csv(view))
     else:
-        print(ledger_table(view, sources))
+        print(ledger_table(view, sources, **old))
