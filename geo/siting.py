@@ -22,14 +22,16 @@ from geo.lagrange import bound as relax
 from geo.lagrange import choose
 from geo.locations import Infeasible
 from geo.plans import PROVEN, Effort, open_reach, plan_of, served_by
-from geo.programs import relative_gap
+from geo.programs import Rows, maximise, relative_gap
 
 
-def cover(case, *, effort=None, seed=0, start=(), progress=None, stop=None):
+def cover(case, *, effort=None, seed=0, start=(), prefer=None, progress=None, stop=None):
     """The Plan that serves most of a geo.locations.case.
 
-    start: codes of sites of a plan already known, such as one for a smaller number; it is not undercut.
-    progress: called with (share done, best value, bound). stop: called often; true ends the search with the
+    start: sites of a plan already known, such as one for a smaller number, as codes or as (code, capacity_m3_day); with
+    capacities it is not undercut, without them the largest sizes that fit are taken.
+    prefer: {code of a site: score}; a plan that serves as much with a better site or a cheaper size, and costs no more, is
+    taken instead. progress: called with (share done, best value, bound). stop: called often; true ends the search with the
     best plan so far. Raises Infeasible where neither a number of plants nor a budget is given.
 
     >>> from geo.locations import case
@@ -48,6 +50,7 @@ def cover(case, *, effort=None, seed=0, start=(), progress=None, stop=None):
     if np.isfinite(case.budget):
         search.greedy(per_cost=True)
     _take_start(case, search, start)
+    limit.lower(_room(case))
 
     def look(share, bound):
         search.round(share)
@@ -55,7 +58,8 @@ def cover(case, *, effort=None, seed=0, start=(), progress=None, stop=None):
         limit.tell(0.2, search.served)
         return search.served
 
-    relaxed = relax(case, search.served, rounds=effort.rounds, gap=effort.gap, look=look, stop=ask)
+    rounds = 1 if limit.close_to(search.served, PROVEN) else effort.rounds
+    relaxed = relax(case, search.served, rounds=rounds, gap=effort.gap, look=look, stop=ask)
     limit.lower(relaxed.value)
     limit.tell(0.5, search.served)
     alive, _, content = _alive(case, search, relaxed, effort)
@@ -71,6 +75,8 @@ def cover(case, *, effort=None, seed=0, start=(), progress=None, stop=None):
         else:
             _kicks(search, relaxed, alive, effort, seed, limit, ask)
     limit.tell(0.9, search.served)
+    if prefer is not None:
+        _prefer(case, search, prefer, effort.trials, ask)
     bound = max(limit.value, search.served)
     status = "cancelled" if ask() else "limit"
     status = "gap" if limit.close_to(search.served, effort.gap) else status
@@ -100,7 +106,7 @@ def cover_curve(case, numbers, **options):
     plans, start = [], ()
     for number in sorted(numbers):
         plans.append(cover(replace(case, number=int(number)), start=start, **options))
-        start = tuple(plans[-1].chosen.index)
+        start = tuple(plans[-1].chosen["capacity_m3_day"].items())
     return plans
 
 
@@ -122,11 +128,35 @@ class _Limit:
             self.progress(self.share, served, max(self.value, served))
 
 
+def _room(case):
+    """What no choice exceeds for lack of room: the capacity that number and budget can buy, whole plants only, filled with
+    the demands that are worth most. Tight where every plant is full, and there the relaxation, which buys parts of
+    plants, is not."""
+    sizes, kind = np.unique(np.column_stack([case.option_capacity, case.option_cost]), axis=0, return_inverse=True)
+    room, cost = sizes[:, 0], sizes[:, 1]
+    whole = case.reach.demands and float(case.demand.sum())
+    gain, column = np.minimum(room, whole), np.arange(len(sizes))
+    rows = Rows()
+    if case.number is not None:
+        rows.add([case.number], (0, column, 1.0))
+    if np.isfinite(case.budget):
+        rows.add([case.budget], (0, column, cost))
+    answer = maximise(gain, np.bincount(kind.ravel()).astype(float), rows, whole=np.ones(len(sizes), dtype=bool))
+    if answer.status != "optimal" or not len(sizes):
+        return np.inf
+    left = float(np.minimum(case.spare, whole).sum()) + answer.value
+    order = np.argsort(-case.worth, kind="stable")
+    filled = np.diff(np.minimum(np.cumsum(case.demand[order]), left), prepend=0.0)
+    return float((case.worth[order] * filled).sum())
+
+
 def _take_start(case, search, start):
-    """Weighs the given sites in the largest sizes that fit, filled up by greedy."""
-    options = []
-    for site in case.facilities.get_indexer(list(start)) if len(start) else ():
-        own = np.flatnonzero((case.option_site == site) & search.fits(options))
+    """Weighs the given sites, in their sizes or in the largest that fit, filled up by greedy."""
+    options, forced = [], set(case.facilities[case.option_site[case.must]])
+    known = [one if isinstance(one, tuple) else (one, None) for one in start]
+    for code, size in sorted(known, key=lambda one: one[0] not in forced):  # what must be built comes first
+        own = np.flatnonzero((case.option_site == case.facilities.get_indexer([code])[0]) & search.fits(options))
+        own = own if size is None else own[case.option_capacity[own] == size]
         options += [int(own[np.argmax(case.option_capacity[own])])] if len(own) else []
     if options:
         search.greedy(options)
@@ -184,6 +214,27 @@ def _kicks(search, relaxed, alive, effort, seed, limit, stop):
         near[list(search.options)] = True
         search.exchange(search.kick(rng, share), among=near, trials=effort.trials // 5)
         limit.tell(0.7 + 0.2 * (k + 1) / effort.kicks, search.served)
+
+
+def _prefer(case, search, prefer, trials, stop):
+    """Exchanges options of the best choice for ones of better sites, or cheaper ones, as long as it serves no less."""
+    score = np.array([float(prefer.get(code, 0.0)) for code in case.facilities])[case.option_site]
+    order, cost = np.lexsort((case.option_cost, -score)), case.option_cost
+    changed = True
+    while changed and not stop():
+        changed = False
+        for out in sorted(search.options, key=lambda o: (score[o], o)):
+            rest = [o for o in search.options if o != out]
+            better = ((score > score[out]) & (cost <= cost[out])) | ((score >= score[out]) & (cost < cost[out]))
+            for o in order[(search.fits(rest) & better)[order]]:
+                trials -= 1
+                served = search.weigh((*rest, o)) if trials >= 0 else -np.inf
+                if served >= search.served:
+                    search.options, search.served = tuple(sorted((*rest, int(o)))), served
+                    changed = True
+                    break
+            if trials < 0:
+                return
 
 
 def _curve(case, search, prices, bound):

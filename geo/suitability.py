@@ -50,10 +50,20 @@ class Suitability:
 
     def excluded_ha(self):
         """Series: hectares by reason (a cell may have several), and 'free' for what is left, in the study area."""
-        cell_ha = self.study.grid.cell_m**2 / 10_000
-        codes = ("unknown", *(rule.code for rule in self.study.rules))
-        counts = {code: int((self.reasons & (UNKNOWN << k) > 0).sum()) for k, code in enumerate(codes)}
-        return pd.Series(counts | {"free": int((self.reasons == 0).sum())}, name="ha") * cell_ha
+        return hectares(self.study, count_reasons(self.study, self.reasons))
+
+
+def count_reasons(study, reasons):
+    """Cells of the study area by reason, and 'free': {code: count}; a cell may have several. reasons: some rows of it."""
+    inside = reasons[(reasons & OUTSIDE) == 0]
+    codes = ("unknown", *(rule.code for rule in study.rules))
+    counts = {code: int((inside & (UNKNOWN << k) > 0).sum()) for k, code in enumerate(codes)}
+    return counts | {"free": int((inside == 0).sum())}
+
+
+def hectares(study, counts):
+    """Series of hectares of the counts of cells."""
+    return pd.Series(counts, name="ha") * (study.grid.cell_m**2 / 10_000)
 
 
 def strips(study, *, height=None, progress=None, stop=None):

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from geo.distances import facility_types, read_table
 from layers import standards
 
 GROUPS = ("wastewater treatment plant", "pumping station", "sludge treatment", "solid waste")
+TABLE_FILE = standards.TABLES / "safe_distances.csv"
 PLANT = "mechanical, physico-chemical and biological treatment"
 
 
@@ -77,7 +77,7 @@ CRITERIA = {
 @lru_cache(maxsize=1)
 def table():
     """The table of legal distances, as geo.distances.read_table gives it."""
-    return read_table(Path(standards.TABLES) / "safe_distances.csv")
+    return read_table(TABLE_FILE)
 
 
 def technologies(on):

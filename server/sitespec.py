@@ -6,12 +6,12 @@
     cell_m       side of a cell of the grid, m
     facility     kind (group of the table of distances), technology (its facility type), enclosed (true, false, null),
                  upstream, upwind (true, false; null upstream: asked of the waterways), entries: distances of the
-                 planner where the regulation has none [{"distance_m", "source", "enclosed"}], plot_ha and belt_m with
-                 land_source: the same for the land
-    sizes        [{"capacity_m3_day", "cost"}]; money: the unit of all costs; cost_per_m3_km: for "cheapest"
+                 planner where the regulation has none [{"distance_m", "source", "enclosed"}], ha_per_1000
+                 (per 1,000 m³/day) and belt_m with land_source: the same for the land
+    sizes        [{"capacity_m3_day", "cost"}], cost null: not entered; money: the unit of all costs; cost_per_m3_km: for "cheapest"
     plants       keep, building (count those under construction as working), spare: {code: m³/day} in place of ours
-    demand       of: "gap" (all that is not known to be treated) or "known_gap"; square_m: side of the squares in which
-                 a ward's people are taken together
+    demand       of: "gap" (all that is not known to be treated) or "known_gap"; where: "area" or "reach" (also outside the
+                 area, within reach of it); square_m: side of the squares in which a ward's people are taken together
     model, goal, number, budget, within_m
     network      null (straight lines) or {"layer", "crossings", "most_off_m"}: distances along an own layer of lines
     rules        [{"code", "on", "distance_m", "source", "at_least", "at_most", "classes"}]; distance_m null: the law's
@@ -79,23 +79,17 @@ _EFFORT = {f.name for f in fields(Effort)}
 
 
 def default(services):
-    """A new study of the whole city with what the data allow: enclosed works of two sizes, three of them."""
-    has = {name: len(services.store.snapshot(name)) > 0 for name in _LAYERS_USED}
-    criteria = [
-        {"code": c.code, "weight": c.weight if all(has.get(n, False) for n in c.layers) or c.raster else 0.0}
-        for c in CRITERIA.values()
-    ]
-    return checked(
-        {
-            "format": FORMAT,
-            "name": said(N_("New study"))["vi"],
-            "as_of": services.today().isoformat(),
-            "criteria": criteria,
-        }
-    )
+    """A new study of the whole city with what the data allow: enclosed works of two sizes, three of them.
 
-
-_LAYERS_USED = ("built_up", "water_bodies", "hotspots", "treatment_plants")
+    A criterion whose layer has no rows, or of which only label points are known, has weight 0.
+    """
+    criteria = []
+    for c in CRITERIA.values():
+        frames = [services.store.snapshot(n) for n in c.layers if n in services.store.versions()]
+        known = any(len(f) and (c.code != "receiving_water" or f.geom_type.str.contains("Line").any()) for f in frames)
+        criteria.append({"code": c.code, "weight": c.weight if known or c.raster or not c.layers else 0.0})
+    document = {"format": FORMAT, "name": said(N_("New study"))["vi"], "as_of": services.today().isoformat()}
+    return checked(document | {"criteria": criteria})
 
 
 def blank(day):
@@ -113,15 +107,15 @@ def blank(day):
             "upstream": None,
             "upwind": False,
             "entries": [],
-            "plot_ha": None,
+            "ha_per_1000": None,
             "belt_m": None,
             "land_source": "",
         },
-        "sizes": [{"capacity_m3_day": 10_000.0, "cost": 250.0}, {"capacity_m3_day": 20_000.0, "cost": 420.0}],
+        "sizes": [{"capacity_m3_day": 10_000.0, "cost": None}, {"capacity_m3_day": 20_000.0, "cost": None}],
         "money": "tỷ đồng",
         "cost_per_m3_km": 0.0,
         "plants": {"keep": True, "building": False, "spare": {}},
-        "demand": {"of": "gap", "square_m": 1000.0},
+        "demand": {"of": "gap", "where": "area", "square_m": 1000.0},
         "model": "coverage",
         "goal": "m3",
         "number": 3,
@@ -191,6 +185,7 @@ class _Reader(Reader):
         demand = self.part("demand", out["demand"])
         out["demand"] = {
             "of": self.choice("demand.of", demand["of"], GAPS),
+            "where": self.choice("demand.where", demand["where"], ("area", "reach")),
             "square_m": self.number("demand.square_m", demand["square_m"], 100, 20_000),
         }
         out["model"] = self.choice("model", given.get("model", out["model"]), MODELS)
@@ -222,6 +217,10 @@ class _Reader(Reader):
         out["seed"] = self.number("seed", given.get("seed", 0), 0, 2**32 - 1, whole=True)
         if out["model"] == "coverage" and out["number"] is None and out["budget"] is None and not self.problems:
             self.wrong("number", N_("Give a number of plants or a budget."))
+        if out["budget"] is not None or out["model"] == "cheapest":
+            for k, size in enumerate(out["sizes"]):
+                if size["cost"] is None:
+                    self.wrong(f"sizes[{k}].cost", N_("Give the cost of each size: the question is about money."))
         if out["candidates"]["count"] == 0 and not out["given"]:
             self.wrong("candidates.count", N_("There would be no site to choose from: ask for sites or give some."))
         if self.problems:
@@ -263,9 +262,9 @@ class _Reader(Reader):
                     "enclosed": self.flag(f"{field}.enclosed", row.get("enclosed"), blank=True),
                 }
             )
-        out["plot_ha"] = self.number("facility.plot_ha", given["plot_ha"], 0, 10_000, blank=True)
+        out["ha_per_1000"] = self.number("facility.ha_per_1000", given["ha_per_1000"], 0, 10_000, blank=True)
         out["belt_m"] = self.number("facility.belt_m", given["belt_m"], 0, 5_000, blank=True)
-        entered = out["plot_ha"] is not None or out["belt_m"] is not None
+        entered = out["ha_per_1000"] is not None or out["belt_m"] is not None
         out["land_source"] = self.text("facility.land_source", given["land_source"], needed=entered)
         return out
 
@@ -274,7 +273,7 @@ class _Reader(Reader):
         out = [
             {
                 "capacity_m3_day": self.number(f"sizes[{k}].capacity_m3_day", row.get("capacity_m3_day"), 0.001, 1e8),
-                "cost": self.number(f"sizes[{k}].cost", row.get("cost"), 0, 1e12),
+                "cost": self.number(f"sizes[{k}].cost", row.get("cost"), 0, 1e12, blank=True),
             }
             for k, row in enumerate(rows)
         ]

@@ -58,17 +58,19 @@ WHY = {
     "not_established": N_("the regulation of this day has no value in our tables: enter it with its source"),
     "assessment": N_("the regulation leaves the distance to the environmental impact assessment"),
     "no_rivers": N_("no rivers are drawn"),
+    "no_rivers_near": N_("no river is drawn near"),
     "no_intakes": N_("no drinking water intake is known"),
     "even_spread": N_(
         "the people of each ward are spread evenly over its land, so single houses and villages are not seen: "
         "check on the ground"
     ),
+    "approximate": N_("positions or outlines are approximate"),
     "some_missing": N_("some records have no position"),
     "capacity_unknown": N_("capacity not known: no spare capacity is counted"),
     "not_working": N_("not working on this day"),
     "own_use": N_("built for one place only: its spare capacity is not offered to others"),
     "no_place": N_("position not known"),
-    "flow_unknown": N_("no waste water is known to reach it: its whole capacity counts as spare"),
+    "flow_unknown": N_("the flow that reaches it is not known: no spare capacity is counted"),
     "entered": N_("entered by the planner"),
     "computed": N_("capacity less the flow that the ledger sends there"),
     "measured": N_("capacity less the measured flow"),
@@ -108,6 +110,14 @@ STATES = {
     "failed": N_("Failed"),
     "cancelled": N_("Cancelled"),
 }
+UPSTREAM = {
+    "yes": N_("yes"),
+    "perhaps": N_("perhaps, if the rivers are tidal"),
+    "no": N_("no"),
+    "said_yes": N_("yes, said by the planner"),
+    "said_no": N_("no, said by the planner"),
+    "unchecked": N_("not checked"),
+}
 BINDING = {
     "distance": N_("the distance limit"),
     "capacity": N_("the capacity of the sizes"),
@@ -130,6 +140,7 @@ WORDS = {
     "group": GROUPS,
     "confidence": CONFIDENCE,
     "state": STATES,
+    "upstream": UPSTREAM,
     "binding": BINDING,
 }
 LAYER = "layer:"  # rules and criteria of layers that the study brings itself are named so, with the layer's code

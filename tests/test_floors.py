@@ -167,6 +167,8 @@ FLOORS = [
     {"server.sitewords", "server.sitekinds"},
     {"server.docreader"},
     {"server.sitespec"},
+    {"server.sitelaw", "server.sitedata"},
+    {"server.sitedemands"},
     {
         "server.jobs",
         "server.imports",
@@ -202,7 +204,8 @@ FLOORS = [
         "server.importpages",
     },
     {"server.planpage"},
-    {"server.planresult", "server.planwhy"},
+    {"server.planmap", "server.planwhy"},
+    {"server.planresult"},
     {"server.views.*"},
     {"server.app"},
     {"server.console", "server.worker", "server.backups"},
