@@ -111,8 +111,8 @@ def _of_old_units(view, agreement, boundary):
     if estimated:
         out.append(
             f"{ESTIMATE_SIGN} stands partly on estimated shares of wards that lie in two old units, in all "
-            f"{agreement['estimated']:,.0f} m³/day: "
-            + "; ".join(f"{r['code']} {r['estimate']['share']:.1%}" for r in estimated) + "."
+            f"{agreement['estimated']:,.0f} m³/day; these shares bring or take away, m³/day: "
+            + "; ".join(f"{r['code']} {r['estimate']['moved']:,.0f}" for r in estimated) + "."
         )  # fmt: skip
     same = "the same as" if agreement["equal"] else "NOT the same as"
     out.append(

@@ -14,7 +14,7 @@ from server import atlas, dcat, downloads, filecache, parameters, query
 from server.answers import data_response
 from server.collections import shelf
 from server.documents import Addresses
-from server.figures import LEVELS
+from server.figures import LEVELS, UNITS
 from server.i18n import gettext as _
 from server.i18n import language, text
 from server.ledgers import ledger_document
@@ -193,11 +193,13 @@ def ground():
 @bp.get("/api/ledger")
 @public
 def ledger():
-    by = query.choice("by", LEVELS, "city")
+    units = query.choice("units", ("", *UNITS), "")
+    by = UNITS[units] if units else query.choice("by", LEVELS, "city")
+    figures = services().figures
     day = query.day("as_of", services().today())
     building = query.choice("plants", ("working", "building"), "working") == "building"
-    view = services().figures.coverage(by, day, building)
-    return jsonify(ledger_document(view, services().figures.ledger_sources(view)))
+    view = figures.coverage(by, day, building)
+    return jsonify(ledger_document(view, figures.ledger_sources(view), **figures.told_on(view)))
 
 
 @bp.get("/api/suggest")
