@@ -158,6 +158,7 @@ FLOORS = [
         "server.caseforms",
         "server.ranking",
         "server.drawing",
+        "server.outlines",
         "server.forms",
         "server.plancharts",
     },
@@ -191,12 +192,13 @@ FLOORS = [
         "server.listings",
     },
     {"server.siting", "server.scenarioledger"},
-    {"server.scenarios"},
+    {"server.scenarios", "server.scenarioforms"},
     {"server.services", "server.parameters", "server.documents"},
-    {"server.openapi", "server.dcat", "server.featurepages"},
+    {"server.openapi", "server.dcat", "server.featurepages", "server.scenariopages"},
     {"server.explain", "server.status", "server.whereabouts", "server.accountpages"},
     {
         "server.planforms",
+        "server.scenariomaps",
         "server.rastertiles",
         "server.sheets",
         "server.sitework",
@@ -245,6 +247,10 @@ EXCEPTIONS = {
 GDAL_ALLOWED = {
     ("layers/ingest.py", "_vector"): "reads a file from outside; server/imports.py refuses the live file before",
     ("layers/formats.py", "_flatgeobuf"): "writes to bytes in memory; no file is opened",
+    ("server/sitedata.py", "_on_grid"): "reads a raster of the city, a file of its own beside the store",
+    ("server/sitedemands.py", "_of_wards"): "burns shapes into an array; no file is opened",
+    ("server/sitework.py", "__init__"): "writes the rasters of a run into the run's own folder",
+    ("server/sitefiles.py", "_excluded"): "reads the rasters of a run from the run's own folder",
     ("server/rastertiles.py", "_read"): "reads a finished run's rasters, which lie in a folder of their own",
 }
 GDAL = {"pyogrio", "fiona", "duckdb", "osgeo", "rasterio"}

@@ -123,6 +123,24 @@ POST   /account/sessions/<int:number>/end            staff
 POST   /account/sessions/end                         staff
 
 GET    /admin                                        admin
+GET    /plan/scenarios                               inspector approver planner admin
+POST   /plan/scenarios                               planner admin
+GET    /plan/scenarios/compare                       inspector approver planner admin
+GET    /plan/scenarios/<code>                        inspector approver planner admin
+POST   /plan/scenarios/<code>/details                planner admin
+POST   /plan/scenarios/<code>/money                  planner admin
+POST   /plan/scenarios/<code>/lock                   planner admin
+POST   /plan/scenarios/<code>/unlock                 planner admin
+POST   /plan/scenarios/<code>/copy                   planner admin
+POST   /plan/scenarios/<code>/away                   planner admin
+POST   /plan/scenarios/<code>/comments               inspector approver planner admin
+POST   /plan/scenarios/<code>/comments/<int:number>/remove inspector approver planner admin
+GET    /plan/scenarios/<code>/draw                   planner admin
+POST   /plan/scenarios/<code>/try                    planner admin
+POST   /plan/scenarios/<code>/plants                 planner admin
+POST   /plan/scenarios/<code>/plant                  planner admin
+POST   /plan/scenarios/<code>/plant/remove           planner admin
+
 GET    /jobs/<id>                                    staff
 GET    /jobs/<id>.json                               staff
 POST   /jobs/<id>/cancel                             staff

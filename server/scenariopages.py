@@ -1,0 +1,273 @@
+"""Scenarios as pages show them: rows of the list, the figures of a year, and what differs between scenarios in words."""
+
+from datetime import UTC, date, datetime
+
+from flask import url_for
+
+from geo.coverage import PARTS
+from server import charts
+from server.i18n import N_, m3, m3_range, ngettext, number, percent, percent_range, significant, text
+from server.i18n import date as day
+from server.i18n import gettext as _
+from server.scenarioforms import ENCLOSED, SERVES, TECHNOLOGIES
+from server.scenarioledger import RELIEF_SHARE, SHOWN_YEARS
+
+MOST_COMPARED = 4
+LETTERS = "ABCD"
+STATES = {
+    "established": N_("established"), "assessment": N_("left to the environmental impact assessment"),
+    "not_established": N_("not established"), "not_asked": N_("not asked: say whether it is closed"),
+}  # fmt: skip
+
+
+def moment(iso, zone):
+    """A UTC instant as the day and the time in the city."""
+    at = datetime.fromisoformat(iso)
+    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
+    return f"{day(at.date())} {at:%H:%M}"
+
+
+def money(value, currency):
+    """An amount to three significant figures, large ones in millions or billions: "1.250 tỷ đồng"."""
+    if value is None:
+        return number(None)
+    value = significant(value)
+    for step, words in ((1e9, N_("%(value)s billion")), (1e6, N_("%(value)s million"))):
+        if abs(value) >= step:
+            shown = number(value / step, 0 if abs(value / step) >= 100 else None)
+            return f"{_(words, value=shown)} {currency}".strip()
+    return f"{number(value, 0 if abs(value) >= 100 else None)} {currency}".strip()
+
+
+def row(scenario, figures, counts, zone):
+    """One scenario for the list."""
+    last = year_of(figures, SHOWN_YEARS[-2])
+    return {
+        "code": scenario.code, "name": scenario.name, "url": url_for("scenarios.one", code=scenario.code),
+        "plants": counts[0], "comments": counts[1], "locked": scenario.locked, "locked_by": scenario.locked_by,
+        "gained": last["gained"], "people": last["people_gained"], "year": last["year"],
+        "invested": money(last["invested"], scenario.money.currency), "invested_value": last["invested"],
+        "changed": moment(scenario.changed_at, zone), "changed_iso": scenario.changed_at, "who": scenario.changed_by,
+        "revision": scenario.revision,
+    }  # fmt: skip
+
+
+def year_of(figures, year):
+    """The figures of one year."""
+    return next(r for r in figures["years"] if r["year"] == year)
+
+
+def year_word(year):
+    return _("%(year)s and later", year=year) if year == SHOWN_YEARS[-1] else str(year)
+
+
+def metrics(figures, year, currency):
+    """What a scenario reaches by a year: dicts key, label, value, written, note, better ("more", "less")."""
+    r, base = year_of(figures, year), figures["base"]
+    hotspots = r["hotspots"]
+    near_note = _near_note(r)
+    sewers = _("without sewers: no cost per km is given") if r["without_sewers"] else ""
+    ask = _("enter your unit costs") if r["built"] else ""
+    return [
+        _metric("gained", _("Waste water gained, m³ a day"), r["gained"]["likely"], m3_range(r["gained"]), "more"),
+        _metric("people", _("People gained"), r["people_gained"], number(significant(r["people_gained"]), 0), "more"),
+        _metric("share", _("Reaches a working plant, whole city"), r["share"]["likely"], percent_range(r["share"]), "more",
+                _("today %(share)s", share=percent(base["share"]["likely"]))),
+        _metric("invested", _("Investment so far"), r["invested"], money(r["invested"], currency), "less",
+                ask if r["invested"] is None else sewers),
+        _metric("per_m3d", _("Investment per m³ a day gained"), r["per_m3d"], money(r["per_m3d"], currency), "less",
+                sewers if r["per_m3d"] is not None else ""),
+        _metric("per_m3", _("Cost per m³ treated"), r["per_m3"], money(r["per_m3"], currency), "less",
+                (_("needs costs of building and operation, and the years") if r["built"] else "")
+                if r["per_m3"] is None else sewers),
+        _metric("hotspots", _("Hotspots relieved"), len(hotspots), number(len(hotspots), 0), "more",
+                _("of %(n)s open public ones in water", n=number(figures["open_water_hotspots"], 0))),
+        _metric("near", _("People within the legal distance"), r["near"],
+                number(significant(r["near"], 2), 0) if r["near"] is None or r["near"] >= 10 else _("under 10"), "less", near_note),
+    ]  # fmt: skip
+
+
+def _metric(key, label, value, written, better, note=""):
+    return {"key": key, "label": label, "value": value, "written": written, "better": better, "note": note}
+
+
+def _near_note(r):
+    if r["near_unknown"]:
+        return _("not known for %(plants)s", plants=", ".join(r["near_unknown"]))
+    if r["near_by_today"]:
+        return _(
+            "by today's rules for %(plants)s: those of its year are not established",
+            plants=", ".join(r["near_by_today"]),
+        )
+    return ""
+
+
+# --- side by side ---
+
+
+def compared(columns, year):
+    """Rows of metrics over scenarios: label and, per column, written, note, difference and place in words.
+
+    columns: [{scenario, figures, letter}]. Differences are to the first column; the best of all is named. Nothing is
+    said of a value that is not known, nor of money in different currencies.
+    """
+    currencies = {c["scenario"].money.currency for c in columns}
+    by_column = [metrics(c["figures"], year, c["scenario"].money.currency) for c in columns]
+    rows = []
+    for same in zip(*by_column, strict=True):
+        is_money = same[0]["key"] in ("invested", "per_m3d", "per_m3")
+        comparable = not is_money or len(currencies) == 1
+        values = [m["value"] if comparable else None for m in same]
+        known = [v for v in values if v is not None]
+        choose = max if same[0]["better"] == "more" else min
+        best = choose(known) if known else None
+        cells = []
+        for i, m in enumerate(same):
+            said = _difference(m["key"], values[i], values[0], columns[0]["letter"], currencies) if i else ""
+            first = len(known) > 1 and len(set(map(significant, known))) > 1 and values[i] is not None
+            told = _place(m, values[i], best) if first else ""
+            cells.append(m | {"difference": said, "place": told, "is_best": bool(told)})
+        note = "" if comparable else _("Different currencies: not compared.")
+        rows.append({"key": same[0]["key"], "label": same[0]["label"], "cells": cells, "note": note})
+    return rows
+
+
+def _place(metric, value, best):
+    if significant(value) != significant(best):
+        return ""
+    return _("most of all") if metric["better"] == "more" else _("least of all")
+
+
+def _difference(key, value, first, letter, currencies):
+    if value is None or first is None:
+        return _("not comparable: a figure is missing")
+    gap = value - first
+    if significant(value) == significant(first):
+        return _("as in %(letter)s", letter=letter)
+    size = abs(gap)
+    shown = percent_points(size) if key == "share" else (
+        money(size, next(iter(currencies))) if key in ("invested", "per_m3d", "per_m3") else number(significant(size), 0))  # fmt: skip
+    return (_("%(size)s more than %(letter)s", size=shown, letter=letter) if gap > 0
+            else _("%(size)s less than %(letter)s", size=shown, letter=letter))  # fmt: skip
+
+
+def percent_points(share):
+    return _("%(points)s points", points=number(share * 100, 1))
+
+
+def by_year(columns):
+    """The four figures of every shown year: [{year, label, cells: [{gained, people, invested, per_m3}]}]."""
+    out = []
+    for y in SHOWN_YEARS:
+        cells = []
+        for c in columns:
+            r, currency = year_of(c["figures"], y), c["scenario"].money.currency
+            cells.append({
+                "gained": m3(r["gained"]["likely"]), "people": number(significant(r["people_gained"]), 0),
+                "invested": money(r["invested"], currency), "per_m3": money(r["per_m3"], currency),
+                "hotspots": number(len(r["hotspots"]), 0), "value": r["gained"]["likely"],
+            })  # fmt: skip
+        out.append({"year": y, "label": year_word(y), "cells": cells})
+    return out
+
+
+# --- one scenario ---
+
+
+def ledger_rows(figures):
+    """The ledger of every shown year: year, bar (Markup), parts, share, gained, people."""
+    out = []
+    for y in SHOWN_YEARS:
+        r = year_of(figures, y)
+        bar = charts.ledger_bar_svg(r["parts"], title=_("Where the waste water goes in %(year)s", year=y), height=24)
+        out.append({"year": y, "label": year_word(y), "bar": bar, "share": r["share"], "gained": r["gained"],
+                    "people": r["people_gained"], "built": r["built"], "parts": r["parts"]})  # fmt: skip
+    return out
+
+
+def parts_there(figures):
+    """The parts that any shown year holds, for the key of the bars."""
+    rows = [year_of(figures, y)["parts"] for y in SHOWN_YEARS]
+    return [p for p in PARTS if any(r[p]["likely"] > 0.5 for r in rows)]
+
+
+def plant_rows(figures, currency):
+    """The plants for their table, everything written."""
+    return [
+        p | {
+            "label": f"{p['code']} {p['name']}".strip(), "technology_word": _(TECHNOLOGIES.get(p["technology"], p["technology"])),
+            "built_word": "" if p["enclosed"] is None else _(ENCLOSED["yes" if p["enclosed"] else "no"]),
+            "serves_word": _(SERVES[p["serves"]]), "fill": p["treated"]["likely"] / p["capacity_m3d"],
+            "build_cost_word": money(p["build_cost"], currency), "sewer_cost_word": money(p["sewer_cost"], currency),
+            "law_words": law_words(p), "from_word": _from(p),
+        }
+        for p in figures["plants"]
+    ]  # fmt: skip
+
+
+def _from(p):
+    if p["from_study"]:
+        return _("site %(site)s of study %(study)s, with its flows", site=p["site"], study=p["study"])
+    return (
+        _("began as site %(site)s of study %(study)s", site=p["site"], study=p["study"])
+        if p["study"]
+        else _("drawn by hand")
+    )
+
+
+def law_words(p):
+    """The legal distance of a plant in sentences: the number with its rows, what is not established, what to check."""
+    law, out = p["law"], []
+    rule = law["then"] if law["by"] == "year" else law["today"]
+    if law["metres"] is not None:
+        near = law["near"]
+        who = _("people there: not known") if near is None else (
+            ngettext("one person lives there", "%(num)s people live there", max(1, round(near["people"])))
+            if round(near["people"]) else _("nobody lives there by the population raster"))  # fmt: skip
+        more = _(", × %(factor)s", factor=number(rule["factor"])) if rule["factor"] != 1 else ""
+        out.append(_("%(metres)s m%(more)s (%(regulation)s, rows %(rows)s): %(who)s", metres=number(law["metres"], 0),
+                     more=more, regulation=rule["regulation"], rows=", ".join(rule["rows"]), who=who))  # fmt: skip
+    if law["by"] != "year":
+        first = max(date(p["year"], 1, 1).isoformat(), "")
+        out.append(_("By the rules of %(day)s: %(state)s.", day=day(first), state=_(STATES[law["then"]["state"]])))
+    out += [text({"c_en": en, "c_vi": vi}, "c") for en, vi in rule["cautions"]] if rule else []
+    return out
+
+
+def unit_rows(figures):
+    """Wards and zones that send something to new plants: names, generated, untreated before and after, gained."""
+    untreated = [p for p in PARTS if not p.startswith("treated")]
+    return [
+        u | {"name": text(u, "name"), "left_before": sum(u["before"][p] for p in untreated),
+             "left_after": sum(u["after"][p] for p in untreated)}
+        for u in figures["units"]
+    ]  # fmt: skip
+
+
+def hotspot_rows(figures):
+    """The hotspots that are relieved in some year, with the first year."""
+    out = []
+    for h in figures["hotspots"]:
+        first = next(r["year"] for r in figures["years"] if h["code"] in r["hotspots"])
+        out.append(
+            {"code": h["code"], "name": text(h, "name"), "year": first, "url": url_for("hotspots.one", code=h["code"])}
+        )
+    return sorted(out, key=lambda h: (h["year"], h["code"]))
+
+
+def cautions(figures):
+    """What the reader must know beside the figures: sentences."""
+    out = [
+        _("The base is the ledger of %(day)s with the people of that day; growth of the city is not in it.", day=day(figures["as_of"])),
+        _("Who sends where is an estimate: the nearest water without known treatment, in a straight line to the point of "
+          "the ward or zone, or the flows of the study. No sewer was designed."),
+        _("What a new plant treats is counted as treated with unknown result: a plant that is not built has proved nothing."),
+        _("A hotspot counts as relieved when at least %(share)s of the water without known treatment of its ward goes to a "
+          "new plant. Whether its water gets clean is not said.", share=percent(RELIEF_SHARE)),
+        _("People within the legal distance are counted round the point of the plant, not round its fence."),
+    ]  # fmt: skip
+    if figures["uncounted"]:
+        out.append(ngettext("Of one place nobody knows how much waste water it makes; it is in no sum.",
+                            "Of %(num)s places nobody knows how much waste water they make; they are in no sum.",
+                            figures["uncounted"]))  # fmt: skip
+    return out
