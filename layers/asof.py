@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime
 
 from layers.catalogue import ALL
-from layers.errors import StoreError
+from layers.errors import StoreError, said
 
 
 class StoreAsOf:
@@ -16,7 +16,13 @@ class StoreAsOf:
 
     def __init__(self, store, moment):
         if moment > datetime.now(UTC):
-            raise StoreError(f"{moment.isoformat(timespec='minutes')} lies in the future; choose an earlier moment.")
+            raise StoreError(
+                said(
+                    "{moment} lies in the future; choose an earlier moment.",
+                    "{moment} ở tương lai; hãy chọn thời điểm sớm hơn.",
+                    moment=moment.isoformat(timespec="minutes"),
+                )
+            )
         self.moment, self.data_dir = moment, store.data_dir
         self._store, self._lock, self._snapshots = store, threading.Lock(), {}
         self._versions = {name: store.version_at(name, moment) for name in ALL}

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from layers import archive, audit, geopackage, migrations, rows, rules
 from layers.catalogue import ALL
 from layers.checks import CheckedLayer, check
-from layers.errors import LayerError, StoreError
+from layers.errors import LayerError, StoreError, said
 
 SCHEMA_VERSION = 3
 KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
@@ -285,7 +285,13 @@ class Store:
             number = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(mine))
             first = con.scalar(sa.select(sa.func.min(_versions.c.at)))
         if number is None and (first is None or at < first):
-            raise StoreError(f"There were no data yet at {at}; the first ones are of {first or 'no day'}.")
+            raise StoreError(
+                said(
+                    "There were no data yet at {at}; the first ones are of {first}.",
+                    "Lúc {at} chưa có dữ liệu nào; dữ liệu đầu tiên có từ {first}.",
+                    at=at, first=first or "–",
+                )
+            )  # fmt: skip
         return number or 0
 
     def as_of(self, name, moment):
@@ -304,9 +310,14 @@ class Store:
                 return frame
         if number not in self.kept(name):
             raise StoreError(
-                f"At {_iso(moment.astimezone(UTC))} version {number} of {name} was in use. Its rows are no longer kept: "
-                f"those of earlier versions stay for {KEPT_FOR.days} days."
-            )
+                said(
+                    "At {at} version {number} of {name} was in use. Its rows are no longer kept: those of earlier versions "
+                    "stay for {days} days.",
+                    "Lúc {at}, {name} dùng phiên bản {number}. Các dòng của phiên bản ấy không còn được lưu: phiên bản cũ "
+                    "chỉ được lưu {days} ngày.",
+                    at=_iso(moment.astimezone(UTC)), number=number, name=name, days=KEPT_FOR.days,
+                )
+            )  # fmt: skip
         return self.version(name, number)
 
     def _archived(self, con, name, number):

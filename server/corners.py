@@ -22,7 +22,8 @@ from server.i18n import N_
 SYSTEM_CODES = (4326, 9210, 9209, 3405, 5897, 5898)
 HOLE = "-"
 MAX_LINES = 20_000
-_FORMS = {"Point": ("Point",), "Polygon": ("Polygon",), "Geometry": ("Point", "LineString", "Polygon")}
+FORMS = ("Point", "LineString", "Polygon")
+_FORMS = {"Point": ("Point",), "Polygon": ("Polygon",), "Geometry": FORMS}
 
 
 def forms_of(layer):

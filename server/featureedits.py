@@ -180,24 +180,27 @@ def _drawn(text):
 
 def _good(layer, shape, elsewhere):
     if shape.geom_type not in KINDS_OF[layer.geometry]:
-        raise drawing.DrawingError(
-            {"Point": N_("The place must be a point."), "Polygon": N_("The place must be an area.")}.get(
-                layer.geometry, N_("What was drawn cannot be read. Draw it again.")
-            )
-        )
-    corners = shapely.get_coordinates(shape)
-    if len(corners) > MAX_CORNERS:
-        raise drawing.DrawingError(
-            N_("The outline has %(n)s corners; at most %(most)s."), n=len(corners), most=MAX_CORNERS
-        )
-    if not ((abs(corners[:, 0]) <= 180) & (abs(corners[:, 1]) <= 90)).all():
-        raise drawing.DrawingError(N_("The coordinates lie outside longitude ±180, latitude ±90."))
-    if not shape.is_valid:
-        raise drawing.DrawingError(N_("The outline crosses itself. Move its corners so that the area is clear."))
+        words = {"Point": N_("The place must be a point."), "Polygon": N_("The place must be an area.")}
+        raise drawing.DrawingError(words.get(layer.geometry, N_("What was drawn cannot be read. Draw it again.")))
+    sound(shape)
     west, south, east, north = drawing.BOUNDS
     x0, y0, x1, y1 = shape.bounds
     if not elsewhere and not (west <= x0 and x1 <= east and south <= y0 and y1 <= north):
         raise Elsewhere(N_("The place does not lie in the city or its waters. If that is right, say so below."))
+    return shape
+
+
+def sound(shape):
+    """The shape itself, where it can be kept; DrawingError for too many corners, crossings, and places on no map."""
+    positions = shapely.get_coordinates(shape)
+    if len(positions) > MAX_CORNERS:
+        raise drawing.DrawingError(
+            N_("The outline has %(n)s corners; at most %(most)s."), n=len(positions), most=MAX_CORNERS
+        )
+    if not ((abs(positions[:, 0]) <= 180) & (abs(positions[:, 1]) <= 90)).all():
+        raise drawing.DrawingError(N_("The coordinates lie outside longitude ±180, latitude ±90."))
+    if not shape.is_valid:
+        raise drawing.DrawingError(N_("The outline crosses itself. Move its corners so that the area is clear."))
     return shape
 
 
@@ -214,11 +217,11 @@ class Editor:
     def __init__(self, store, user: User, now):
         self.store, self.user, self.now = store, user, now
 
-    def save(self, layer, key, base, mine, *, keep=None, reason=""):
+    def save(self, layer, key, base, mine, *, reason=""):
         """Write one row; Saved, or None where nothing differs from what is there.
 
-        key: of the row, None for a new one. base: the Row that the form showed. keep: {field: "mine" or "theirs"},
-        what was chosen for fields that clash. Raises Clash, FormError (what the checks say), LayerError (StoreError).
+        key: of the row, None for a new one. base: the Row that the form showed, None where nobody knows it any more.
+        Raises Clash, FormError (what the checks say), LayerError (StoreError).
         """
         self._may(layer)
         with self.store.transaction() as con:
@@ -233,14 +236,9 @@ class Editor:
                 raise Clash(base, mine, None, None, self.store.version_in(con, layer.name))
             else:
                 made = merged(layer, base, mine, theirs)
-                values, place = dict(made.row.values), made.row.place
-                for name in made.clashes:
-                    if (keep or {}).get(name) == "theirs":
-                        values[name] = theirs.values.get(name)
-                        place = theirs.place if name == "geometry" else place
-                if [n for n in made.clashes if n not in (keep or {})]:
+                if made.clashes:
                     raise Clash(base, mine, theirs, made, self.store.version_in(con, layer.name))
-                mine, taken = Row(values, place), made.taken
+                mine, taken = made.row, made.taken
             changed = differing(layer, theirs, mine)
             if theirs is not None and not changed:
                 return None

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from layers import audit, rows
 from layers.asof import StoreAsOf
 from layers.catalogue import ALL
+from layers.errors import StoreError, said
 from layers.letters import fold
 from layers.store import KEPT_FOR
 from server import changes
@@ -177,8 +178,17 @@ class LayerBook:
     # --- figures with the data of then ---
 
     def figures_at(self, moment, population, as_of):
-        """The Coverage of the city for the date as_of, computed with the data in use at a moment. StoreError as StoreAsOf."""
-        return Figures(StoreAsOf(self.store, moment), population).coverage("city", as_of)
+        """The Coverage of the city for the date as_of, computed with the data in use at a moment.
+
+        Raises StoreError as StoreAsOf, and where those data did not suffice, as before the first norms.
+        """
+        try:
+            return Figures(StoreAsOf(self.store, moment), population).coverage("city", as_of)
+        except (KeyError, ValueError) as e:
+            if isinstance(e, StoreError):
+                raise
+            told = said("The data of then do not suffice for figures.", "Dữ liệu lúc đó chưa đủ để tính số liệu.")
+            raise StoreError(told) from e
 
     def moments(self, version):
         """(just before, at) the moment when a version came into use."""

@@ -197,7 +197,7 @@ FLOORS = [
     {"server.openapi", "server.dcat", "server.featurepages", "server.scenariopages"},
     {"server.explain", "server.status", "server.whereabouts", "server.accountpages"},
     {
-        "server.planforms",
+        "server.layerpages", "server.planforms",
         "server.scenariomaps",
         "server.rastertiles",
         "server.sheets",

@@ -145,6 +145,21 @@ GET    /jobs/<id>                                    staff
 GET    /jobs/<id>.json                               staff
 POST   /jobs/<id>/cancel                             staff
 
+GET    /admin/layers                                 planner admin
+POST   /admin/layers/corners                         planner admin
+GET    /admin/layers/<name>/versions                 planner admin
+GET    /admin/layers/<name>/versions.csv             planner admin
+GET    /admin/layers/<name>/versions/<what>.geojson  planner admin
+POST   /admin/layers/<name>/versions/<int:old>/restore planner admin
+GET    /admin/layers/<name>/versions/<int:which>/figures planner admin
+GET    /admin/layers/<name>/features                 planner admin
+GET    /admin/layers/<name>/near.geojson             planner admin
+GET    /admin/layers/<name>/new                      planner admin
+POST   /admin/layers/<name>/new                      planner admin
+GET    /admin/layers/<name>/features/<key>           planner admin
+POST   /admin/layers/<name>/features/<key>           planner admin
+POST   /admin/layers/<name>/features/<key>/delete    planner admin
+POST   /admin/layers/<name>/features/<key>/undo/<int:which> planner admin
 GET    /admin/users                                  admin
 GET    /admin/users/new                              admin
 POST   /admin/users/new                              admin

@@ -1,0 +1,461 @@
+"""The layers for those who keep them: what there is, every version and what it changed, rows one by one."""
+
+from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
+
+from layers.catalogue import ALL
+from layers.errors import LayerError
+from server import desk, drawing, featureedits, featureforms, layerpages, office, query, rowkeys
+from server.changes import KINDS, chosen
+from server.corners import FORMS, SYSTEM_CODES, typed, written
+from server.errors import Refused, answer
+from server.featureedits import EDITORS, Clash, Editor, NotHere, Row
+from server.forms import FormError
+from server.i18n import gettext as _
+from server.layerbook import EDITED, book_of
+from server.security import allowed, user
+
+bp = Blueprint("layers", __name__, url_prefix="/admin/layers")
+LISTED = 20  # versions shown at first
+CHANGES_PER_PAGE = 60
+READ_PAST = 12  # versions that the past of a row of a large layer reads without being asked
+
+
+def services():
+    return current_app.extensions["cangxanh"]
+
+
+def book():
+    return book_of(current_app.extensions, services().store)
+
+
+def editor():
+    return Editor(services().store, user(), services().now)
+
+
+def layer_of(name):
+    return ALL.get(name) or abort(404)
+
+
+def page(template, status=200, **values):
+    return render_template(template, staff=desk.frame(user(), office.ward_names(services())), **values), status
+
+
+def number(name, default=1, most=10**6):
+    text = request.args.get(name, "")
+    if text and not (text.isdecimal() and len(text) < 8):
+        raise Refused(_("“%(name)s” must be a whole number.", name=name))
+    return min(int(text), most) if text else default
+
+
+@bp.errorhandler(NotHere)
+def not_here(_error):
+    return answer(403, sentence=_("This layer changes through the register of cases only; it is not edited here."))
+
+
+@bp.errorhandler(LayerError)
+def refused(error):
+    return answer(409, sentence=" ".join(layerpages.sentence(p) for p in error.problems))
+
+
+@bp.get("")
+@allowed(*EDITORS)
+def overview():
+    return page("layers.html", rows=layerpages.overview(book()), kept=layerpages.kept_words())
+
+
+# --- versions ---
+
+
+def between(name):
+    """(versions of a layer, older, newer) that are asked for; by default the newest and the one before it."""
+    every = {v["version"]: v for v in services().store.history(name)}
+    last = max(every, default=0)
+    newer = number("to", last)
+    older = number("from", max(newer - 1, 0))
+    if newer not in every | {0: None} or older not in every | {0: None}:
+        abort(404)
+    return every, older, newer
+
+
+def settings_of(name, older, newer):
+    """The filter of the differences and what it leaves of them."""
+    difference = book().difference(name, older, newer)
+    fields = layerpages.field_choices(ALL[name], difference)
+    q = {"kind": query.choice("kind", ("", *KINDS), ""), "field": query.choice("field", ("", *(f for f, _l in fields)), ""),
+         "q": query.words()}  # fmt: skip
+    return difference, fields, q, chosen(difference.changes, kind=q["kind"], field=q["field"], typed=q["q"])
+
+
+@bp.get("/<name>/versions")
+@allowed(*EDITORS)
+def versions(name):
+    layer = layer_of(name)
+    every, older, newer = between(name)
+    rows, total = layerpages.version_rows(book(), name, most=number("most", LISTED))
+    shown = {"layer": layer, "title": layerpages.title(layer), "rows": rows, "total": total, "older": older, "newer": newer,
+             "every": every, "last": max(every, default=0), "kept": layerpages.kept_words(), "gone": None, "map": None,
+             "refused": [layerpages.sentence(p) for p in services().store.refused().get(name, [])],
+             "done": every.get(number("done", 0)), "may": not layer.gated}  # fmt: skip
+    try:
+        difference, fields, q, found = settings_of(name, older, newer)
+    except LayerError as error:
+        return page("layer_versions.html", **shown | {"gone": " ".join(map(layerpages.sentence, error.problems))})
+    pages = max(1, -(-len(found) // CHANGES_PER_PAGE))
+    at = min(max(1, number("page")), pages)
+    asked = {k: v for k, v in {"from": older, "to": newer, **q}.items() if v not in ("", None)}
+    made = layerpages.change_map(
+        services().store, layer, found, current_app.config["CANGXANH"],
+        lambda what: url_for("layers.places", name=name, what=what, **asked),
+    )  # fmt: skip
+    return page(
+        "layer_versions.html", **shown | {
+            "changes": layerpages.change_rows(layer, found[(at - 1) * CHANGES_PER_PAGE : at * CHANGES_PER_PAGE]),
+            "found": len(found), "counts": difference.counts, "same": difference.same, "map": made, "query": q,
+            "fields": fields, "kinds": [(k, _(layerpages.KIND_WORDS[k])) for k in KINDS], "page": at, "pages": pages,
+            "csv": url_for("layers.differences", name=name, **asked), "drawn": layerpages.DRAWN,
+            "key": [(w, _(layerpages.STYLE_WORDS[w]), layerpages.STYLES[w]) for w in layerpages.STYLES],
+            "words": layerpages.counts_words(difference.counts), "keep": query.keep,
+            "drawn_kinds": [layer[0] for layer in made.layers] if made else [],
+            "crowded": len(found) > layerpages.DRAWN,
+        },
+    )  # fmt: skip
+
+
+@bp.get("/<name>/versions/<what>.geojson")
+@allowed(*EDITORS)
+def places(name, what):
+    layer = layer_of(name)
+    if what not in layerpages.STYLES:
+        abort(404)
+    _every, older, newer = between(name)
+    _difference, _fields, _q, found = settings_of(name, older, newer)
+    made = jsonify(layerpages.collection(layerpages.drawn(layer, found)[what]))
+    made.headers["Cache-Control"] = "private, max-age=600"
+    return made
+
+
+@bp.get("/<name>/versions.csv")
+@allowed(*EDITORS)
+def differences(name):
+    layer = layer_of(name)
+    _every, older, newer = between(name)
+    found = settings_of(name, older, newer)[3]
+    file = f"{name}-{older}-{newer}.csv"
+    return Response(layerpages.csv_of(layer, found), mimetype="text/csv",
+                    headers={"Content-Disposition": f'attachment; filename="{file}"'})  # fmt: skip
+
+
+@bp.post("/<name>/versions/<int:old>/restore")
+@allowed(*EDITORS)
+def restore(name, old):
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    if request.form.get("sure") != "yes":
+        raise Refused(_("Tick the box to confirm, then send the form again. Nothing was changed."))
+    services().store.restore(name, old, who=user().name)
+    return redirect(url_for("layers.versions", name=name, done=services().store.versions()[name]), 303)
+
+
+@bp.get("/<name>/versions/<int:which>/figures")
+@allowed(*EDITORS)
+def figures(name, which):
+    layer = layer_of(name)
+    version = next((v for v in services().store.history(name) if v["version"] == which), None) or abort(404)
+    today, population, gone, views = services().today(), services().population, [], []
+    for moment in book().moments(version):
+        try:
+            views.append(book().figures_at(moment, population, today))
+        except LayerError as error:
+            views.append(None)
+            gone += [layerpages.sentence(p) for p in error.problems]
+    rows = layerpages.figure_rows([*views, services().figures.coverage("city", today)])
+    return page("layer_figures.html", layer=layer, title=layerpages.title(layer), version=version, rows=rows, gone=gone,
+                when=layerpages.accountpages.moment(version["at"]), today=today)  # fmt: skip
+
+
+# --- rows ---
+
+
+@bp.get("/<name>/features")
+@allowed(*EDITORS)
+def features(name):
+    layer = layer_of(name)
+    if layer.gated:
+        return page("layer_gated.html", layer=layer, title=layerpages.title(layer))
+    names = [f.name for f in layerpages.columns(layer)]
+    q = {
+        "q": query.words(),
+        "sort": query.choice("sort", ("", *names), ""),
+        "dir": query.choice("dir", ("", "desc"), ""),
+    }
+    made = layerpages.listed(
+        book(), layer, typed=q["q"], sort=q["sort"], descending=q["dir"] == "desc", page=number("page")
+    )
+    removed = number("removed", 0)
+    undone = next(
+        (v for v in services().store.history(name) if v["version"] == removed and v["source"] == EDITED), None
+    )
+    return page("layer_features.html", layer=layer, title=layerpages.title(layer), query=q, keep=query.keep,
+                removed=undone, removed_key=query.words("key") if undone else "", **made)  # fmt: skip
+
+
+def key_from(layer, key):
+    try:
+        return rowkeys.key_in(layer, key)
+    except ValueError:
+        abort(404)
+
+
+def row_at(layer, version, key):
+    """The Row of a version by its key, or None; None too where the version is not kept."""
+    try:
+        return featureedits.row_of(layer, book().row(layer.name, version, key))
+    except LayerError:
+        return None
+
+
+def form_page(layer, row, *, key=None, version=0, form=None, errors=None, status=200, saved=None):
+    """The form of a row; key None for a new one. form: what was sent, with what is wrong in errors: {field: sentence}."""
+    errors, place = dict(errors or {}), None
+    if layer.geometry:
+        elsewhere = bool(errors.pop("elsewhere", None))
+        place = layerpages.place(layer, row.place, form, errors.get("geometry"), elsewhere)
+    entries, more = ([], False) if key is None else book().past(
+        layer.name, key, most=None if "past" in request.args else READ_PAST
+    )  # fmt: skip
+    code = "" if key is None else rowkeys.key_text(key)
+    told = {("corners" if n == "geometry" else featureforms.PREFIX + n if n else ""): s for n, s in errors.items()}
+    return page(
+        "layer_feature.html", status, layer=layer, title=layerpages.title(layer), row=row, key=code, version=version,
+        name=layerpages.row_title(layer, row), key_words=layerpages.key_words(key) if key else "", place=place,
+        groups=featureforms.fields_of(layer, row.values, errors, typed=form, new=key is None), errors=told,
+        map=layerpages.draw_map(services().store, layer, row.place, current_app.config["CANGXANH"]) if layer.geometry else None,
+        past=layerpages.past(layer, entries), more=more, saved=saved, reason=form.get("reason", "") if form else "",
+    )  # fmt: skip
+
+
+def sent(layer, before, *, new=False):
+    """(Row that a form gives, {field: sentence} of what is wrong)."""
+    values, errors = featureforms.parsed(layer, request.form, before.values, new=new)
+    place = before.place
+    try:
+        place = featureedits.place_of(layer, request.form, before.place)
+    except drawing.DrawingError as error:
+        errors["geometry"] = _(error.sentence, **error.values)
+        if isinstance(error, featureedits.Elsewhere):
+            errors["elsewhere"] = errors["geometry"]
+    return Row(values, place), errors
+
+
+@bp.get("/<name>/new")
+@allowed(*EDITORS)
+def new(name):
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    return form_page(layer, Row({}))
+
+
+@bp.post("/<name>/new")
+@allowed(*EDITORS)
+def add(name):
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    mine, errors = sent(layer, Row({}), new=True)
+    try:
+        if errors:
+            raise FormError(errors)
+        made = editor().save(layer, None, None, mine, reason=request.form.get("reason", ""))
+    except FormError as error:
+        return form_page(layer, Row({}), form=request.form, errors=error.errors, status=422)
+    return redirect(url_for("layers.feature", name=name, key=rowkeys.key_text(made.key), saved=made.version), 303)
+
+
+@bp.get("/<name>/features/<key>")
+@allowed(*EDITORS)
+def feature(name, key):
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    parts = key_from(layer, key)
+    version, _held = book().now(name)
+    row = row_at(layer, version, parts)
+    if row is None:
+        return gone(layer, parts)
+    return form_page(layer, row, key=parts, version=version, saved=number("saved", 0) or None)
+
+
+def gone(layer, key, *, mine=None, status=404):
+    """The page of a row that is not there (any more): who deleted it, and how it comes back."""
+    entries, _more = book().past(layer.name, key)
+    if not entries:
+        abort(404)
+    return page("layer_gone.html", status, layer=layer, title=layerpages.title(layer), key=rowkeys.key_text(key),
+                key_words=layerpages.key_words(key), past=layerpages.past(layer, entries),
+                hidden=layerpages.hidden(layer, mine) if mine else None)  # fmt: skip
+
+
+def chosen_of(layer, mine, theirs, key):
+    """The Row of a form with what was chosen of another person's, where both had changed a field."""
+    values, place = mine.values | key, mine.place
+    for name in layer.by_name:
+        if request.form.get(f"keep-{name}") == "theirs":
+            values[name] = theirs.values.get(name)
+    return Row(values, theirs.place if request.form.get("keep-geometry") == "theirs" else place)
+
+
+@bp.post("/<name>/features/<key>")
+@allowed(*EDITORS)
+def save(name, key):
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    parts = key_from(layer, key)
+    shown = int(request.form["base"]) if request.form.get("base", "").isdecimal() else 0
+    base = row_at(layer, shown, parts)
+    now = base or row_at(layer, book().now(name)[0], parts) or Row({})
+    mine, errors = sent(layer, base or Row({}, now.place))
+    mine = chosen_of(layer, mine, now, dict(zip(layer.key, parts, strict=True)))
+    try:
+        if errors:
+            raise FormError(errors)
+        made = editor().save(layer, parts, base, mine, reason=request.form.get("reason", ""))
+    except FormError as error:
+        return form_page(
+            layer, base or mine, key=parts, version=shown, form=request.form, errors=error.errors, status=422
+        )
+    except Clash as clash:
+        return both(layer, parts, clash)
+    if made is None:
+        flash(_("Nothing was changed, so nothing was saved."))
+        return redirect(url_for("layers.feature", name=name, key=key), 303)
+    return redirect(url_for("layers.feature", name=name, key=key, saved=made.version), 303)
+
+
+def both(layer, key, clash):
+    """The page on which the second of two people chooses."""
+    if clash.theirs is None:
+        return gone(layer, key, mine=clash.mine, status=409)
+    other = next(iter(services().store.history(layer.name)))
+    made = clash.merged
+    return page(
+        "layer_conflict.html", 409, layer=layer, title=layerpages.title(layer), key=rowkeys.key_text(key), other=other,
+        key_words=layerpages.key_words(key), name=layerpages.row_title(layer, clash.theirs), version=clash.version,
+        when=layerpages.accountpages.moment(other["at"]), who=layerpages.who(other),
+        rows=layerpages.compared(layer, made.clashes, clash.mine, clash.theirs),
+        mine_only=layerpages.compared(
+            layer, [n for n in featureedits.differing(layer, clash.theirs, made.row) if n not in made.clashes], made.row,
+            clash.theirs), taken=[layerpages.label(layer, n) for n in made.taken], hidden=layerpages.hidden(layer, made.row),
+        reason=request.form.get("reason", ""),
+    )  # fmt: skip
+
+
+@bp.post("/<name>/features/<key>/delete")
+@allowed(*EDITORS)
+def delete(name, key):
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    parts = key_from(layer, key)
+    if request.form.get("sure") != "yes":
+        raise Refused(_("Tick the box to confirm, then send the form again. Nothing was changed."))
+    shown = int(request.form["base"]) if request.form.get("base", "").isdecimal() else 0
+    base = row_at(layer, shown, parts)
+    try:
+        made = editor().remove(layer, parts, base, reason=request.form.get("reason", ""))
+    except Clash as clash:
+        if clash.theirs is None:
+            return gone(layer, parts)
+        flash(
+            _(
+                "Somebody changed this row since you opened it, so it was not deleted. See the history below, then decide again."
+            )
+        )
+        return redirect(url_for("layers.feature", name=name, key=key), 303)
+    except FormError as error:
+        return form_page(
+            layer, base, key=parts, version=shown, errors={"": " ".join(error.errors.values())}, status=422
+        )
+    return redirect(url_for("layers.features", name=name, removed=made.version, key=key), 303)
+
+
+@bp.post("/<name>/features/<key>/undo/<int:which>")
+@allowed(*EDITORS)
+def undo(name, key, which):
+    """Take back what one version did to one row; what was changed since then stays, or is asked about."""
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    parts = key_from(layer, key)
+    if which not in [v["version"] for v in services().store.history(name)]:
+        abort(404)
+    before, after = row_of(layer, which - 1, parts), row_of(layer, which, parts)
+    reason = _("version %(n)s taken back", n=which)
+    try:
+        if before is None and after is None:
+            abort(404)
+        if before is None:
+            made = editor().remove(layer, parts, after, reason=reason)
+            return redirect(url_for("layers.features", name=name, removed=made.version, key=key), 303)
+        if after is None:
+            made = editor().save(layer, None, None, before, reason=reason)
+        else:
+            made = editor().save(layer, parts, after, before, reason=reason)
+    except Clash as clash:
+        if clash.theirs is not None and clash.merged is None:
+            flash(_("The row was changed since, so it was not deleted. Delete it below if it is no longer wanted."))
+            return redirect(url_for("layers.feature", name=name, key=key), 303)
+        return both(layer, parts, clash)
+    except FormError as error:
+        flash(" ".join(error.errors.values()))
+        return redirect(url_for("layers.feature", name=name, key=key), 303)
+    if made is None:
+        flash(_("This change is undone already; nothing had to be written."))
+        return redirect(url_for("layers.feature", name=name, key=key), 303)
+    return redirect(url_for("layers.feature", name=name, key=key, saved=made.version), 303)
+
+
+def row_of(layer, version, key):
+    """The Row of a version; LayerError where that version is no longer kept."""
+    return featureedits.row_of(layer, book().row(layer.name, version, key))
+
+
+# --- for the drawing tool ---
+
+
+@bp.get("/<name>/near.geojson")
+@allowed(*EDITORS)
+def near(name):
+    layer = layer_of(name)
+    if not layer.geometry or layer.gated:
+        abort(404)
+    try:
+        west, south, east, north = (float(part) for part in request.args.get("box", "").split(","))
+    except ValueError:
+        raise Refused(_("“%(name)s” must be west,south,east,north in degrees.", name="box")) from None
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        raise Refused(_("“%(name)s” must be west,south,east,north in degrees.", name="box"))
+    key = request.args.get("key", "")
+    mine = key_from(layer, key) if key else None
+    return jsonify(layerpages.neighbours(services().store, layer, mine, west, south, east, north))
+
+
+@bp.post("/corners")
+@allowed(*EDITORS)
+def convert():
+    """Typed corners as GeoJSON and in another system: {text, system, form, to} gives {geometry, text}, or {error}."""
+    asked = request.get_json(silent=True)
+    if not isinstance(asked, dict) or not isinstance(asked.get("text"), str) or len(asked["text"]) > 2_000_000:
+        raise Refused(_("The form is not complete. Open the page again and send it once more."))
+    to = asked.get("to") if asked.get("to") in SYSTEM_CODES else 4326
+    try:
+        shape = typed(asked["text"], asked.get("system"), asked.get("form") if asked.get("form") in FORMS else "Point")
+        if shape is not None:
+            featureedits.sound(shape)
+    except drawing.DrawingError as error:
+        return jsonify({"error": _(error.sentence, **error.values)}), 422
+    return jsonify(
+        {"geometry": layerpages.geometry(shape), "text": written(shape, to), "words": layerpages.place_words(shape)}
+    )
