@@ -34,6 +34,11 @@ class LayerError(ValueError):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__(" ".join(self.problems))
 
+    @classmethod
+    def of(cls, en, vi, /, **values):
+        """The error with one sentence, as said() makes it."""
+        return cls(said(en, vi, **values))
+
     @property
     def en(self):
         return " ".join(self.problems)

@@ -21,7 +21,7 @@ from pathlib import Path
 import shapely
 import sqlalchemy as sa
 
-from layers import archive, audit, geopackage, migrations, rows, rules
+from layers import archive, audit, geopackage, migrations, rows, rules, tables
 from layers.catalogue import ALL
 from layers.checks import CheckedLayer, check
 from layers.errors import LayerError, StoreError, said
@@ -31,37 +31,6 @@ KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
 _GATED = "{name} changes through the register only, where a second person approves what becomes public."
 log = logging.getLogger("cangxanh")
-_KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
-_TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": geopackage.Day()}
-
-_metadata = sa.MetaData()
-_meta = sa.Table("cx_meta", _metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
-_versions = sa.Table(
-    "layer_versions",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("layer", sa.Text, nullable=False, index=True),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("note", sa.Text),
-    sa.Column("changed", sa.Text),  # the file's own time of change of the layer after this version
-    sa.UniqueConstraint("layer", "version"),
-)
-
-
-def _table(layer):
-    columns = [sa.Column("fid", sa.Integer, primary_key=True, autoincrement=True)]
-    if layer.geometry:
-        columns.append(sa.Column(geopackage.GEOMETRY_COLUMN, geopackage.Geometry(_KIND[layer.geometry])))
-    columns += [sa.Column(f.name, _TYPE[f.kind], nullable=not f.required) for f in layer.fields]
-    return sa.Table(layer.name, _metadata, *columns, sqlite_autoincrement=True)
-
-
-_tables = {name: _table(layer) for name, layer in ALL.items()}
 
 
 class Store:
@@ -100,9 +69,9 @@ class Store:
     def _open(self):
         with self._writing() as con:
             raw = con.connection.driver_connection
-            tables = {r[0] for r in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-            if "cx_meta" in tables:
-                found = int(con.scalar(sa.select(_meta.c.value).where(_meta.c.key == "schema_version")))
+            present = {r[0] for r in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+            if "cx_meta" in present:
+                found = int(con.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == "schema_version")))
                 if found > SCHEMA_VERSION:
                     raise StoreError(
                         f"{self.path} was written by a newer version of Cảng Xanh (schema {found}; this one knows "
@@ -114,14 +83,14 @@ class Store:
                 migrations.run(con, found, SCHEMA_VERSION)
             else:
                 geopackage.create(raw)
-            _metadata.create_all(con)
+            tables.metadata.create_all(con)
             archive.create(con)
             audit.create(con)
             for layer in ALL.values():
-                kind = _KIND[layer.geometry] if layer.geometry else None
+                kind = tables.KIND[layer.geometry] if layer.geometry else None
                 geopackage.register_layer(raw, layer.name, layer.name, f"{layer.vi} / {layer.en}", kind)
-            if "cx_meta" not in tables:
-                con.execute(_meta.insert().values(key="schema_version", value=str(SCHEMA_VERSION)))
+            if "cx_meta" not in present:
+                con.execute(tables.meta.insert().values(key="schema_version", value=str(SCHEMA_VERSION)))
 
     def _keep_copy(self, con, name):
         """A copy of the file in backups/, made before something that cannot be taken back."""
@@ -203,8 +172,10 @@ class Store:
 
     @staticmethod
     def _newest(con):
-        last = sa.select(sa.func.max(_versions.c.id)).group_by(_versions.c.layer)
-        query = sa.select(_versions.c.layer, _versions.c.version, _versions.c.changed).where(_versions.c.id.in_(last))
+        last = sa.select(sa.func.max(tables.versions.c.id)).group_by(tables.versions.c.layer)
+        query = sa.select(tables.versions.c.layer, tables.versions.c.version, tables.versions.c.changed).where(
+            tables.versions.c.id.in_(last)
+        )
         return {layer: (version, changed) for layer, version, changed in con.execute(query)}
 
     def _take_in(self, name):
@@ -225,23 +196,22 @@ class Store:
         """The rows as another program left them become a version; LayerError where they cannot."""
         if ALL[name].gated:
             raise LayerError(_GATED.format(name=name))
-        checked = check(ALL[name], self._read(con, name))
+        checked = check(ALL[name], tables.read(con, name))
         note = " ".join(checked.repairs) or None
-        self._add_version(
-            con, checked.layer, rows.records(checked.layer, checked.rows), "another program", "edit of the file", note
-        )
+        records = rows.records(checked.layer, checked.rows)
+        self._add_version(con, checked.layer, records, "another program", "edit of the file", note)
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
-        query = sa.select(_versions).order_by(_versions.c.id.desc())
+        query = sa.select(tables.versions).order_by(tables.versions.c.id.desc())
         if name:
-            query = query.where(_versions.c.layer == name)
+            query = query.where(tables.versions.c.layer == name)
         with self._engine.connect() as con:
             return [dict(row) for row in con.execute(query).mappings()]
 
     def data_version(self):
         """One number that grows with every write to any layer, and the time of the last one (UTC, ISO)."""
-        query = sa.select(sa.func.max(_versions.c.id), sa.func.max(_versions.c.at))
+        query = sa.select(sa.func.max(tables.versions.c.id), sa.func.max(tables.versions.c.at))
         with self._engine.connect() as con:
             number, at = con.execute(query).one()
         return number or 0, at
@@ -281,9 +251,9 @@ class Store:
         """
         at = _iso(moment.astimezone(UTC))
         with self._engine.connect() as con:
-            mine = sa.and_(_versions.c.layer == name, _versions.c.at <= at)
-            number = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(mine))
-            first = con.scalar(sa.select(sa.func.min(_versions.c.at)))
+            mine = sa.and_(tables.versions.c.layer == name, tables.versions.c.at <= at)
+            number = con.scalar(sa.select(sa.func.max(tables.versions.c.version)).where(mine))
+            first = con.scalar(sa.select(sa.func.min(tables.versions.c.at)))
         if number is None and (first is None or at < first):
             raise StoreError(
                 said(
@@ -333,17 +303,7 @@ class Store:
             "WHERE maxx >= :w AND minx <= :e AND maxy >= :s AND miny <= :n)"
         ).bindparams(w=west, s=south, e=east, n=north)
         with self._engine.connect() as con:
-            return self._read(con, name, fids)
-
-    def _read(self, con, name, where=None):
-        layer, table = ALL[name], _tables[name]
-        columns = [table.c[f.name] for f in layer.fields]
-        if layer.geometry:
-            columns.append(sa.type_coerce(table.c[geopackage.GEOMETRY_COLUMN], sa.LargeBinary).label("geometry"))
-        query = sa.select(*columns).order_by(table.c.fid)
-        if where is not None:
-            query = query.where(where)
-        return rows.frame_of(layer, con.execute(query).all())
+            return tables.read(con, name, fids)
 
     # --- writing ---
 
@@ -361,12 +321,12 @@ class Store:
         the disk refuses.
         """
         with self.transaction() as con:
-            if once and con.scalar(sa.select(_meta.c.key).where(_meta.c.key == once)):
+            if once and con.scalar(sa.select(tables.meta.c.key).where(tables.meta.c.key == once)):
                 return False
             self.write_in(con, layers, source=source, who=who, note=note, mode=mode)
             for key, value in (meta or {}).items():
-                con.execute(_meta.delete().where(_meta.c.key == key))
-                con.execute(_meta.insert().values(key=key, value=value))
+                con.execute(tables.meta.delete().where(tables.meta.c.key == key))
+                con.execute(tables.meta.insert().values(key=key, value=value))
         return True
 
     def write_in(self, con, layers, *, source, who="system", note=None, mode="replace"):
@@ -378,45 +338,56 @@ class Store:
         """As snapshot(), as a transaction() or reading() sees the layer."""
         version, changed = self._newest(con).get(name, (0, None))
         live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
-        return self._read(con, name) if live else self._archived(con, name, version)
+        return tables.read(con, name) if live else self._archived(con, name, version)
 
     def version_in(self, con, name):
         """The number of the newest version of a layer as a transaction() or reading() sees it; 0 where there is none."""
         return self._newest(con).get(name, (0, None))[0]
 
+    def write_parts(self, layer, parts, *, source, who="system", note=None, mode="replace", expected=None, step=None):
+        """Write one version from CheckedLayers of one layer that come one after the other.
+
+        Only some rows are in memory at once; the rows of all parts are in, or none. The keys of the parts
+        must differ. expected: the version that this was made for; StoreError with code "changed" where the
+        layer has another one by now. step(count): told how many rows are kept in the archive so far.
+        """
+        with self.transaction() as con:
+            if expected is not None and self._newest(con).get(layer.name, (0,))[0] != expected:
+                error = StoreError.of(
+                    "{layer} was changed meanwhile; nothing was written. Look at it again.",
+                    "{label} đã bị thay đổi trong lúc đó; chưa ghi gì. Hãy xem lại.",
+                    layer=layer.name,
+                    label=layer.vi,
+                )
+                error.code = "changed"
+                raise error
+            self._write_parts(con, layer, parts, source, who, note, mode, step)
+
     def _write_one(self, con, checked, source, who, note, mode):
         if not isinstance(checked, CheckedLayer):
             raise TypeError("only what layers.checks.check has passed is written")
-        layer, table = checked.layer, _tables[checked.layer.name]
-        if mode != "replace":
-            self._settle_edit(con, layer)
+        self._write_parts(con, checked.layer, [checked], source, who, note, mode)
+
+    def _write_parts(self, con, layer, parts, source, who, note, mode, step=None):
+        table = tables.of[layer.name]
+        if mode not in ("replace", "append", "upsert"):
+            raise ValueError(f"mode '{mode}' is not replace, append or upsert")
         if mode == "replace":
             con.execute(table.delete())
-        elif mode == "upsert":
-            for key in rows.keys(layer, checked.rows):
-                con.execute(table.delete().where(*_same(table, layer, key)))
-        elif mode == "append":
-            there = [
-                "/".join("–" if v is None else str(v) for v in key)
-                for key in rows.keys(layer, checked.rows)
-                if con.scalar(sa.select(sa.exists().where(*_same(table, layer, key))))
-            ]
-            if there:
-                raise StoreError(
-                    [
-                        f"{layer.name}: {k} is there already; nothing was written. Use upsert to replace it."
-                        for k in there
-                    ]
-                )
         else:
-            raise ValueError(f"mode '{mode}' is not replace, append or upsert")
-        records = rows.records(checked.layer, checked.rows)
-        if records:
-            con.execute(table.insert(), records)
+            self._settle_edit(con, layer)
+        finder = tables.Finder(con, layer)
+        for checked in parts:
+            keys = rows.keys(layer, checked.rows)
+            if mode == "upsert":
+                finder.delete(keys)
+            elif mode == "append" and (there := finder.there(keys)):
+                raise StoreError([_is_there(layer, key) for key in there])
+            if records := rows.records(layer, checked.rows):
+                con.execute(table.insert(), records)
+        finder.close()
         geopackage.touch(con.connection.driver_connection, layer.name)
-        if mode != "replace":
-            records = rows.records(layer, self._read(con, layer.name))
-        self._add_version(con, layer, records, who, source, note)
+        self._add_version(con, layer, tables.walk(con, layer.name, step=step), who, source, note)
 
     def _settle_edit(self, con, layer):
         """An edit by another program becomes a version before ours, or does not come in with our rows."""
@@ -432,19 +403,23 @@ class Store:
                     f"the last version back, before writing to the layer. {e.problems[0]}"
                 ) from e
         good = check(layer, self._archived(con, layer.name, version), repair=False)
-        con.execute(_tables[layer.name].delete())
+        con.execute(tables.of[layer.name].delete())
         if records := rows.records(layer, good.rows):
-            con.execute(_tables[layer.name].insert(), records)
+            con.execute(tables.of[layer.name].insert(), records)
 
     def _add_version(self, con, layer, records, who, source, note):
-        last = con.scalar(sa.select(sa.func.max(_versions.c.version)).where(_versions.c.layer == layer.name)) or 0
-        lost = rules.lost(layer.name, {r.get("code") for r in records})
-        if lost and last and not rules.lost(layer.name, set(self._archived(con, layer.name, last)["code"])):
-            raise StoreError(lost)
+        last = (
+            con.scalar(sa.select(sa.func.max(tables.versions.c.version)).where(tables.versions.c.layer == layer.name))
+            or 0
+        )
+        if layer.name in rules.NEEDED:
+            lost = rules.lost(layer.name, set(con.scalars(sa.select(tables.of[layer.name].c.code))))
+            if lost and last and not rules.lost(layer.name, set(self._archived(con, layer.name, last)["code"])):
+                raise StoreError(lost)
         number, at = last + 1, datetime.now(UTC)
         count, digest = archive.put(con, layer.name, number, records)
         con.execute(
-            _versions.insert().values(
+            tables.versions.insert().values(
                 layer=layer.name, version=number, at=_iso(at), who=who, source=source, note=note, rows=count,
                 sha256=digest, changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
             )
@@ -453,8 +428,10 @@ class Store:
             con, at=at, who=who, action="version", thing=f"layer:{layer.name}",
             new={"version": number, "rows": count, "sha256": digest, "source": source, "note": note},
         )  # fmt: skip
-        old = sa.select(_versions.c.version).where(
-            _versions.c.layer == layer.name, _versions.c.at < _iso(at - KEPT_FOR), _versions.c.version < last
+        old = sa.select(tables.versions.c.version).where(
+            tables.versions.c.layer == layer.name,
+            tables.versions.c.at < _iso(at - KEPT_FOR),
+            tables.versions.c.version < last,
         )
         archive.drop(con, layer.name, old)
 
@@ -469,7 +446,7 @@ class Store:
     def meta(self, key):
         """A value kept by write_all, or None."""
         with self._engine.connect() as con:
-            return con.scalar(sa.select(_meta.c.value).where(_meta.c.key == key))
+            return con.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == key))
 
     def copy_to(self, path):
         """A consistent copy of the whole store at `path` (internal fields too), replaced in one step."""
@@ -481,9 +458,16 @@ class Store:
         os.replace(fresh, path)
 
 
-def _same(table, layer, key):
-    return [table.c[k].is_(None) if v is None else table.c[k] == v for k, v in zip(layer.key, key, strict=True)]
-
-
 def _iso(at):
     return at.isoformat(timespec="milliseconds")
+
+
+def _is_there(layer, key):
+    shown = "/".join("–" if v is None else str(v) for v in key)
+    return said(
+        "{layer}: {key} is there already; nothing was written. Use upsert to replace it.",
+        "{label}: {key} đã có; chưa ghi gì. Hãy dùng cách cập nhật theo mã để thay nó.",
+        layer=layer.name,
+        label=layer.vi,
+        key=shown,
+    )

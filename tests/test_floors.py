@@ -72,7 +72,7 @@ FLOORS = [
         "layers.geojson",
     },
     {"layers.checks", "layers.rows", "layers.columns"},
-    {"layers.migrations", "layers.archive", "layers.staging"},
+    {"layers.migrations", "layers.archive", "layers.staging", "layers.tables"},
     {"layers.store", "layers.trials"},
     {"layers.boundaries", "layers.asof"},
     {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"},

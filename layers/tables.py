@@ -1,0 +1,122 @@
+"""The tables behind the layers: how each is kept, read in pieces, and emptied of rows by their keys."""
+
+import sqlalchemy as sa
+
+from layers import geopackage, rows
+from layers.catalogue import ALL
+
+PIECE = 5_000
+KIND = {"Point": "POINT", "Polygon": "MULTIPOLYGON", "Geometry": "GEOMETRY"}
+_TYPE = {"text": sa.Text, "number": sa.Double, "integer": sa.Integer, "date": geopackage.Day()}
+_FEW = 50  # keys that are looked for one by one, without an index
+
+metadata = sa.MetaData()
+meta = sa.Table("cx_meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text))
+versions = sa.Table(
+    "layer_versions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("layer", sa.Text, nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("changed", sa.Text),  # the file's own time of change of the layer after this version
+    sa.UniqueConstraint("layer", "version"),
+)
+
+
+def _table(layer):
+    columns = [sa.Column("fid", sa.Integer, primary_key=True, autoincrement=True)]
+    if layer.geometry:
+        columns.append(sa.Column(geopackage.GEOMETRY_COLUMN, geopackage.Geometry(KIND[layer.geometry])))
+    columns += [sa.Column(f.name, _TYPE[f.kind], nullable=not f.required) for f in layer.fields]
+    return sa.Table(layer.name, metadata, *columns, sqlite_autoincrement=True)
+
+
+of = {name: _table(layer) for name, layer in ALL.items()}
+
+
+def read(con, name, where=None):
+    """The rows of a layer as layers.rows.frame_of gives them, in the order of the file."""
+    return rows.frame_of(ALL[name], con.execute(_query(name, where)).all())
+
+
+def _query(name, where=None):
+    layer, table = ALL[name], of[name]
+    columns = [table.c[f.name] for f in layer.fields]
+    if layer.geometry:
+        columns.append(sa.type_coerce(table.c[geopackage.GEOMETRY_COLUMN], sa.LargeBinary).label("geometry"))
+    query = sa.select(*columns).order_by(table.c.fid)
+    return query if where is None else query.where(where)
+
+
+def walk(con, name, *, step=None):
+    """The records of a layer, in the order of the file; only some of them are in memory at once.
+
+    step(count): told how many there were so far.
+    """
+    layer, table, last, count = ALL[name], of[name], -1, 0
+    while True:
+        fids = con.scalars(sa.select(table.c.fid).where(table.c.fid > last).order_by(table.c.fid).limit(PIECE)).all()
+        if not fids:
+            return
+        frame = read(con, name, table.c.fid.between(fids[0], fids[-1]))
+        yield from rows.records(layer, frame)
+        last, count = fids[-1], count + len(fids)
+        if step:
+            step(count)
+
+
+class Finder:
+    """Rows of a layer by their keys, as the table is when the Finder is made; for many keys through an index."""
+
+    def __init__(self, con, layer):
+        self._con, self._layer, self._table, self._there = con, layer, of[layer.name], None
+
+    def _same(self, table, key):
+        return [
+            table.c[k].is_(None) if v is None else table.c[k] == v for k, v in zip(self._layer.key, key, strict=True)
+        ]
+
+    def _indexed(self):
+        """A temporary table of fid and key, with an index."""
+        if self._there is None:
+            columns = [sa.Column(k, self._table.c[k].type) for k in self._layer.key]
+            self._there = sa.Table(
+                "cx_there", sa.MetaData(), sa.Column("fid", sa.Integer), *columns, prefixes=["TEMPORARY"]
+            )
+            self._con.exec_driver_sql("DROP TABLE IF EXISTS temp.cx_there")
+            self._there.create(self._con, checkfirst=False)
+            every = sa.select(self._table.c.fid, *(self._table.c[k] for k in self._layer.key))
+            self._con.execute(self._there.insert().from_select(["fid", *self._layer.key], every))
+            names = ", ".join(f'"{k}"' for k in self._layer.key)
+            self._con.exec_driver_sql(f"CREATE INDEX temp.cx_there_by_key ON cx_there ({names})")
+        return self._there
+
+    def there(self, keys):
+        """Those of the keys that have a row."""
+        table = self._table if len(keys) <= _FEW and self._there is None else self._indexed()
+        return [key for key in keys if self._con.scalar(sa.select(sa.exists().where(*self._same(table, key))))]
+
+    def delete(self, keys):
+        """Delete the rows of the keys."""
+        table = self._table
+        if len(keys) <= _FEW and self._there is None:
+            for key in keys:
+                self._con.execute(table.delete().where(*self._same(table, key)))
+            return
+        known = self._indexed()
+        fids = []
+        for key in keys:
+            fids += self._con.scalars(sa.select(known.c.fid).where(*self._same(known, key))).all()
+        if fids:
+            self._con.exec_driver_sql(f'DELETE FROM "{table.name}" WHERE fid=?', [(fid,) for fid in fids])
+
+    def close(self):
+        if self._there is not None:
+            self._con.exec_driver_sql("DROP TABLE temp.cx_there")
+            self._there = None
