@@ -1,8 +1,8 @@
 """Browser libraries, fetched through npm at set-up and served by us: no page loads from a CDN.
 
-    python server/assets.py            fetch what is missing into server/vendor/
-    python server/assets.py --test     the libraries of the browser tests too
-    python server/assets.py --lock     write new checksums after a version was changed in the lock
+    python -m server.assets            fetch what is missing into server/vendor/
+    python -m server.assets --test     the libraries of the browser tests too
+    python -m server.assets --lock     write new checksums after a version was changed in the lock
 
 assets.lock.json names each package, its sha512 and the files we keep. `npm pack` downloads one
 tarball and nothing else: no dependency tree, no install scripts. A tarball is used only if its
