@@ -201,7 +201,7 @@ def law(spec):
                 "distance": None if d["state"] != "established" else number(d["distance_m"]),
                 "factor": None if d["factor"] == 1 else number(d["factor"]), "base": number(d["base_m"]),
                 "to": _(OBJECTS[d["to_object"]]) if d["to_object"] in OBJECTS else d["to_object"],
-                "regulation": d["regulation"], "reference": d["reference"], "rows": ", ".join(d["rows"]),
+                "regulation": "" if d["reference"].startswith(d["regulation"]) else d["regulation"], "reference": d["reference"], "rows": ", ".join(d["rows"]),
                 "confidence": words_of("confidence", d["confidence"]),
                 "valid": _validity(d["valid_from"], d["valid_until"]),
                 "cautions": [c[language()] for c in d["cautions"]],

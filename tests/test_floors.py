@@ -152,6 +152,7 @@ FLOORS = [
         "server.collections",
         "server.history",
         "server.stageguide",
+        "server.boundaryguide",
         "server.feeds",
         "server.desk",
         "server.casefile",

@@ -34,14 +34,14 @@
   });
 
   function raster(map, entry) {
-    const { url, opacity, bits, area } = entry.spec;
+    const { tiles, opacity, bits, area } = entry.spec;
     const name = bits === undefined ? "rasters" : "reasons";
     const bounds = area ? L.latLngBounds(area) : undefined;
-    const layer = new Tiles(url, { pane: pane(map, name), opacity, bounds, minZoom: 7, maxZoom: 19, bits, updateWhenZooming: false });
+    const layer = new Tiles(tiles, { pane: pane(map, name), opacity, bounds, minZoom: 7, maxZoom: 19, bits, updateWhenZooming: false });
     const holder = map.getContainer();
     layer.on("loading", () => holder.setAttribute(`data-tiles-${name}`, "loading"));
     layer.on("load", () => holder.setAttribute(`data-tiles-${name}`, "ready"));
-    entry.group.addLayer(layer);
+    if (bits !== 0) entry.group.addLayer(layer);
     entry.tiles = layer;
     return 1;
   }
@@ -52,8 +52,10 @@
     const update = () => {
       const entry = cx.layers.reasons;
       if (!entry?.tiles) return;
-      entry.tiles.options.bits = boxes.filter((box) => box.checked).reduce((sum, box) => sum + Number(box.dataset.reasonBit), 0);
-      entry.tiles.redraw();
+      const bits = boxes.filter((box) => box.checked).reduce((sum, box) => sum + Number(box.dataset.reasonBit), 0);
+      entry.tiles.options.bits = bits;
+      entry.group.removeLayer(entry.tiles); // redraw() would ask for tiles of a zoom between two whole ones
+      if (bits) entry.group.addLayer(entry.tiles);
     };
     for (const box of boxes) box.addEventListener("change", update);
     document.querySelector("[data-reasons-all]")?.addEventListener("click", (event) => {
@@ -72,8 +74,8 @@
     const renderer = L.svg({ pane: pane(map, "demand"), padding: 0.5 });
     const shapes = data.features.map((f) => {
       const at = [f.lat, f.lon];
-      const whole = L.circleMarker(at, { renderer, pane: "demand", color: "#5f2509", weight: 1, opacity: 0.55, fillColor: WARM, fillOpacity: 0.5 });
-      const served = L.circleMarker(at, { renderer, pane: "demand", stroke: false, fillColor: TEAL, fillOpacity: 0.85, interactive: false });
+      const whole = L.circleMarker(at, { renderer, pane: "demand", color: "#fff", weight: 1.4, opacity: 0.95, fillColor: WARM, fillOpacity: 0.82 });
+      const served = L.circleMarker(at, { renderer, pane: "demand", stroke: false, fillColor: TEAL, fillOpacity: 1, interactive: false });
       whole.bindPopup(card(f));
       cx.link(entry, f.code, whole);
       entry.group.addLayer(whole);
