@@ -1,11 +1,17 @@
 """A file on its way into a layer: read, its coordinates understood, its columns matched, tried, applied.
 
+    with prepared(...) as p:      everything but the writing, as Prepared; rows lie in a scratch file
+        apply(store, p, ...)      one transaction, one version
+
 Nothing is written before apply(). Every step says what it did in `notes`, and what it needs in an
-ImportRefused, so that the command line and pages can show the same.
+ImportRefused, so that the command line and pages can show the same. Only some rows are in memory at once.
 """
 
 import csv
-from dataclasses import dataclass
+import math
+import tempfile
+import weakref
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,14 +20,18 @@ import pandas as pd
 import shapely
 
 from geo import coordinates, crs, encoding
-from layers import ingest
+from layers import checks, ingest
 from layers.catalogue import ALL
-from layers.errors import LayerError
-from layers.letters import fold
+from layers.errors import LayerError, said, vietnamese
+from layers.staging import Staging, key_text
+from layers.trials import CHANGED, NEW, Held, Trial, compare
+from server import placing
 from server.i18n import N_
 
-WARD_KINDS = ("ward", "commune", "special_zone")
 MODES = ("upsert", "replace", "append")
+SHOWN = 200
+LISTED = 20  # odd rows named in one note
+_TEXTS = 2_000  # different texts of a column by which its encoding is told
 
 
 class ImportRefused(LayerError):
@@ -30,74 +40,108 @@ class ImportRefused(LayerError):
     code = "import"
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A file ready to be applied. columns: {column: field}; left_out: columns of no field; diagnosis: of the
-    coordinates (geo.crs.Diagnosis) or None; notes: what was done on the way; sha256: of the file."""
-
-    layer: object
-    trial: ingest.Trial
-    columns: dict
-    left_out: list
-    diagnosis: object
-    notes: list
-    sha256: str
-    name: str
-    frame: pd.DataFrame
-    version: int  # of the layer it was compared with
-
-
 class Stopped(Exception):
     """stop() said so; nothing was written."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A file ready to be applied. trial: what it would do (layers.trials.Trial).
+
+    columns: {column: field}; left_out: columns of no field; diagnosis: of the coordinates
+    (geo.crs.Diagnosis) or None; notes: what was done and what is odd; warnings: odd rows, at most SHOWN of
+    each kind, as layers.checks.Problem, which do not keep a row out; sha256: of the file; name: of the file;
+    rows: in the file; version: of the layer it was compared with. The rows lie in `staging`, which goes
+    with this object.
+    """
+
+    layer: object
+    trial: Trial
+    columns: dict
+    left_out: list
+    diagnosis: object
+    notes: list
+    warnings: list
+    sha256: str
+    name: str
+    rows: int
+    version: int
+    staging: Staging
+    placement: object = None
+    _folder: object = field(default=None, repr=False)
+
+    def checked(self):
+        """All taken rows as one CheckedLayer; for layers known to be small."""
+        parts = [p.rows for _, _, p in self.staging.pieces()]
+        empty = self.layer.fields and pd.DataFrame(columns=[f.name for f in self.layer.fields])
+        return checks.CheckedLayer(self.layer, pd.concat(parts, ignore_index=True) if parts else empty)
+
+    def close(self):
+        self.staging.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 def prepare(
     store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert", held=None,
-    progress=None, stop=None,
+    progress=None, stop=None, name=None, folder=None,
 ):  # fmt: skip
     """Everything but the writing, as Prepared.
 
-    progress(share, words): called now and then, share 0..1, words a msgid. stop(): whether somebody wants
-    it to end, which raises Stopped.
-
-    reading: a geo.crs.Reading somebody chose; without it the coordinate doctor decides, and asks where it
-    is not sure. columns: {column: field} beside the guessed ones. fill: values for blank required fields.
-    In an upsert, fields that the file does not have keep what the store holds. held: the rows to compare
-    with where they are not the public ones, as of the register.
+    reading: a geo.crs.Reading somebody chose, or placing.PARTS to take each row in the system that fits it;
+    without it the coordinate doctor decides, and asks where it is not sure. columns: {column: field} beside the
+    guessed ones; a column may also go to "@x", "@y", "@pair" or "@wkt", or to "" to be left out. fill: values
+    for blank required fields; "#" in the value of a key becomes the number of the row. In an upsert, fields
+    that the file does not have keep what the store holds. held: the rows to compare with where they are not the
+    public ones, as of the register. progress(share, words): called now and then, share 0..1, words a msgid.
+    stop(): whether somebody wants it to end, which raises Stopped. name: of the file as people know it.
+    folder: where the scratch file goes; else in a folder of its own, which goes with the Prepared.
     """
     layer, path = ALL[layer_name], Path(path)
     step = _steps(progress, stop)
     step(0.0, N_("The file is read"))
     if layer.gated and (mode != "upsert" or layer_name != "hotspots"):
-        raise ImportRefused(f"{layer_name} belongs to the register: rows are added or changed by key, never replaced.")
-    version = store.versions().get(layer_name, 0)
-    held = store.snapshot(layer_name) if held is None else held
+        raise ImportRefused.of(
+            "{layer} belongs to the register: rows are added or changed by key, never replaced.",
+            "{label} thuộc sổ theo dõi: chỉ thêm hoặc sửa từng dòng theo mã, không thay thế.",
+            layer=layer_name,
+            label=layer.vi,
+        )
     if path.exists() and path.samefile(store.path):
-        raise ImportRefused("This is the store's own live file; GDAL must not open it here. Import a copy of it.")
-    received = ingest.read(path, sheet=sheet)
-    step(0.4, N_("Rows are compared"))
-    frame, notes = received.frame.reset_index(drop=True), list(received.notes)
-    named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
-    frame = _readable(frame, named, notes)
-    chosen = columns or {}
-    for c, f in chosen.items():
-        if c not in frame.columns:
-            raise ImportRefused(f"{path.name} has no column '{c}'. It has: {', '.join(map(str, named))}.")
-        if f not in layer.by_name:
-            raise ImportRefused(f"{layer.name} has no field '{f}'. It has: {', '.join(layer.by_name)}.")
-    guessed = ingest.mapping(layer, [c for c in named if c not in chosen])
-    match = {c: f for c, f in guessed.items() if f not in chosen.values()} | chosen
-    diagnosis = None
-    if layer.geometry:
-        frame, diagnosis = _placed(store, received, frame, named, reading, notes)
-    made = ingest.rename(frame, layer, match)
-    if mode == "upsert":
-        made = _kept(held, layer, made)
-    made = ingest.fill_blanks(made, fill or {})
-    trial = ingest.dry_run(held, layer, made)
-    notes += trial.checked.repairs
-    left_out = [c for c in named if c not in match]
-    return Prepared(layer, trial, match, left_out, diagnosis, notes, received.sha256, path.name, frame, version)
+        raise ImportRefused.of(
+            "This is the store's own live file; GDAL must not open it here. Import a copy of it.",
+            "Đây chính là tệp đang dùng của kho dữ liệu; không được mở nó ở đây. Hãy nhập một bản sao.",
+        )
+    version = store.versions().get(layer_name, 0)
+    held = Held(layer, store.snapshot(layer_name) if held is None else held)
+    own = None
+    if folder is None:
+        own = tempfile.TemporaryDirectory(prefix="cangxanh-rows-")
+        folder = own.name
+    staging = Staging(folder, layer)
+    try:
+        arrival = _Arrival(store, layer, staging, dict(columns or {}), name or path.name, step)
+        arrival.read(path, sheet)
+        arrival.place(reading)
+        arrival.check(held, fill or {}, mode)
+        trial = compare(staging, held, step=lambda share: step(0.8 + 0.2 * share, N_("Rows are compared")))
+    except BaseException:
+        staging.close()
+        if own is not None:
+            own.cleanup()
+        raise
+    made = Prepared(
+        layer, trial, arrival.match, arrival.left_out(), arrival.diagnosis, arrival.notes, arrival.warnings,
+        arrival.sha256, arrival.name, arrival.rows, version, staging, arrival.placement, own,
+    )  # fmt: skip
+    weakref.finalize(made, staging.close)
+    return made
 
 
 def _steps(progress, stop):
@@ -110,235 +154,489 @@ def _steps(progress, stop):
     return step
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A column of a file: its name, its first different values as text, how many rows have one, and the guessed field
-    (None where none fits). role: "x" or "y" for coordinate columns, "wkt" for outlines as text, else ""."""
+class _Arrival:
+    """One file between its reading and the trial."""
 
-    name: str
-    values: tuple
-    filled: int
-    field: str | None
-    role: str
+    def __init__(self, store, layer, staging, chosen, name, step):
+        self.store, self.layer, self.staging, self.chosen, self.name, self._step = (
+            store, layer, staging, chosen, name, step,
+        )  # fmt: skip
+        self.notes, self.warnings, self.rows, self.sha256, self.crs = [], [], 0, "", None
+        self.match, self.diagnosis, self.placement, self._wards = {}, None, None, None
+        self.positions = placing.Positions()
+        self._texts, self._signs, self._unread = {}, {}, 0
 
+    # --- reading ---
 
-def samples(path, sheet=None, *, layer_name=None, most=5):
-    """(tuple of Sample, names of all layers or sheets of the file), for the step that matches columns."""
-    received = ingest.read(path, sheet=sheet)
-    frame = received.frame
-    named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
-    guessed = ingest.mapping(ALL[layer_name], named) if layer_name else {}
-    out = []
-    for c in frame.columns:
-        if c == "geometry":
-            continue
-        given = frame[c].dropna()
-        first = tuple(str(v)[:80] for v in given.drop_duplicates().iloc[:most])
-        role = "x" if c == received.x else "y" if c == received.y else ""
-        out.append(Sample(str(c), first, len(given), guessed.get(c), role))
-    return tuple(out), ()
-
-
-@dataclass(frozen=True)
-class Option:
-    """One way to read the coordinates of a file. text: as prepare's `reading` and --crs take it (reading_of);
-    points: (row from 0, lon, lat) of some rows, the same rows in every Option."""
-
-    text: str
-    reading: crs.Reading
-    points: tuple
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the coordinate doctor sees in a file. diagnosis: None where the file has no coordinates.
-
-    options: the best reading and its rivals, best first (at most four). apart_m: between the first two.
-    """
-
-    diagnosis: crs.Diagnosis | None
-    options: tuple
-    apart_m: float
-
-
-def doctor(store, path, *, sheet=None, progress=None, stop=None, most=60):
-    """What the coordinates of a file are, as Seen; nothing is written. LayerError where it cannot be read."""
-    step = _steps(progress, stop)
-    step(0.0, N_("The file is read"))
-    received = ingest.read(path, sheet=sheet)
-    frame, notes = received.frame.reset_index(drop=True), []
-    named = [c for c in frame.columns if c not in ("geometry", received.x, received.y)]
-    frame = _readable(frame, named, notes)
-    step(0.5, N_("The coordinates are examined"))
-    x, y = _numbers_of(received, frame)
-    if x is None or not np.isfinite(x).any():
-        return Seen(None, (), float("nan"))
-    diagnosis = crs.diagnose(x, y, _area(store), places=_places(store, frame, named), declared=received.crs)
-    found = [r for part in diagnosis.parts for r in (part.tied or (part.first,))]
-    found += [part.second for part in diagnosis.parts if part.second is not None]
-    found = list(dict.fromkeys((r.epsg, r.swapped, r.shifted) for r in found))[:4]
-    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
-    options = []
-    for epsg, swapped, shifted in found:
-        reading = crs.reading(epsg, swapped=swapped, shifted=shifted)
-        lon, lat = crs.to_wgs84(x[rows], y[rows], reading)
-        points = tuple((int(i), float(a), float(b)) for i, a, b in zip(rows, lon, lat, strict=True) if np.isfinite(a))
-        options.append(Option(option(reading), reading, points))
-    return Seen(diagnosis, tuple(options), diagnosis.apart_m)
-
-
-def _numbers_of(received, frame):
-    if isinstance(frame, gpd.GeoDataFrame):
-        return crs.points_of(frame.geometry.to_numpy())
-    if received.x is None:
-        return None, None
-    return coordinates.parse_coordinates(frame[received.x])[0], coordinates.parse_coordinates(frame[received.y])[0]
-
-
-def _area(store):
-    land = store.snapshot("land")
-    return shapely.union_all(land[land["code"] != "L-OUT"].geometry.to_numpy()).buffer(0.1)
-
-
-def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expected=None):
-    """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written.
-
-    expected: the version of the layer that people saw in the trial (prepared.version); where the layer has
-    changed since, ImportRefused with code "changed" and nothing is written.
-
-    Layers behind the publication gate go to the register instead: see Cases.take_rows.
-    """
-    trial = prepared.trial
-    if expected is not None and store.versions().get(prepared.layer.name, 0) != expected:
-        error = ImportRefused("The layer was changed while the file was looked at. Check the file again.")
-        error.code = "changed"
-        raise error
-    if not trial.new and not trial.changed and not (mode == "replace" and trial.missing):
-        return False
-    note = f"{len(trial.new)} new, {len(trial.changed)} changed, {len(trial.refused)} problems, sha256 {prepared.sha256[:12]}"
-    store.write(trial.checked, source=prepared.name, who=who, note=note, mode=mode)
-    return True
-
-
-def write_refused(prepared, path):
-    """The refused rows as a CSV with their reasons, to mend and import again; the number of rows."""
-    reasons = {}
-    for p in prepared.trial.refused:
-        reasons.setdefault(p.row, []).append(str(p))
-    if not reasons:
-        return 0
-    rows = pd.DataFrame(prepared.frame.drop(columns="geometry", errors="ignore"))
-    with open(path, "w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*rows.columns, "row", "reason"])
-        for i, why in sorted(reasons.items()):
-            writer.writerow([*("" if pd.isna(v) else v for v in rows.iloc[i]), i + 1, " ".join(why)])
-    return len(reasons)
-
-
-def _readable(frame, named, notes):
-    """The frame with Vietnamese text of old fonts (TCVN3, VNI, Windows-1258) brought to Unicode."""
-    frame = frame.copy()
-    for column in named:
-        mended, old = encoding.repair_column(frame[column])
-        if old:
-            frame[column] = mended
-            notes.append(f"The text of '{column}' was in {old} and was brought to Unicode. Check a few names.")
-    return frame
-
-
-def _placed(store, received, frame, named, reading, notes):
-    """The frame with geometry in EPSG:4326, and the diagnosis of its coordinates."""
-    if isinstance(frame, gpd.GeoDataFrame):
-        shapes = frame.geometry.to_numpy()
-        x, y = crs.points_of(shapes)
-        declared = received.crs
-    elif received.x is not None:
-        x, odd = coordinates.parse_coordinates(frame[received.x])
-        y, more = coordinates.parse_coordinates(frame[received.y])
-        unread = sorted({p.row for p in (*odd, *more) if p.code != "blank"})
-        if unread:
-            notes.append(
-                f"Coordinates of {len(unread)} rows cannot be read (first: row {unread[0] + 1}); they get no position."
+    def read(self, path, sheet):
+        """Bring all rows into the scratch file, and learn what can only be told of the whole: encodings, signs."""
+        with ingest.opened(path, sheet=sheet, shown=self.name) as source:
+            self.sha256 = source.sha256
+            for chunk in source.chunks():
+                if not self.rows:
+                    self._settle_chosen(chunk.frame.columns)
+                self.positions.roles(chunk, source, self.chosen)
+                chunk = self.positions.feed(chunk)
+                self.staging.take_raw(chunk)
+                self._match()
+                self._learn(chunk.frame)
+                self.rows += len(chunk.frame)
+                self._step(0.35 * (1 - math.exp(-self.rows / 50_000)), N_("The file is read"))
+            self.notes += source.notes
+            self.crs = source.crs
+        self._mend = {c: found for c, texts in self._texts.items() if (found := encoding.survey(texts))}
+        for c, found in self._mend.items():
+            self.notes.append(
+                said(
+                    "The text of '{name}' was in {old} and was brought to Unicode. Check a few names.",
+                    "Chữ trong cột '{name}' theo {old}, đã chuyển về Unicode. Hãy kiểm tra vài tên.",
+                    name=c,
+                    old=found.encoding,
+                )
             )
-        shapes, declared = None, None
-        frame = frame.drop(columns=[received.x, received.y])
-    else:
-        return gpd.GeoDataFrame(frame, geometry=[None] * len(frame), crs="EPSG:4326"), None
-    if not np.isfinite(x).any():
-        return gpd.GeoDataFrame(frame, geometry=[None] * len(frame), crs="EPSG:4326"), None
-    diagnosis = crs.diagnose(x, y, _area(store), places=_places(store, frame, named), declared=declared)
-    notes.append(diagnosis.reason_en)
-    if reading is None:
-        if diagnosis.verdict != "sure":
-            raise ImportRefused(f"{diagnosis.reason_en} Say which one it is with {_choices(diagnosis)}.")
-        reading = diagnosis.first
-    if shapes is None:
-        lon, lat = crs.to_wgs84(x, y, reading)
-        shapes = [
-            shapely.Point(a, b) if np.isfinite(a) and np.isfinite(b) else None for a, b in zip(lon, lat, strict=True)
-        ]
-    else:
-        shapes = shapely.transform(
-            shapely.force_2d(shapes), lambda xy: np.column_stack(crs.to_wgs84(xy[:, 0], xy[:, 1], reading))
+
+    def _settle_chosen(self, there):
+        for c, f in self.chosen.items():
+            if c not in there:
+                raise ImportRefused.of(
+                    "{file} has no column '{name}'. It has: {names}.",
+                    "{file} không có cột '{name}'. Có: {names}.",
+                    file=self.name,
+                    name=c,
+                    names=", ".join(map(str, there)),
+                )
+            if f and f not in self.layer.by_name and f not in placing.ROLES:
+                raise ImportRefused.of(
+                    "{layer} has no field '{name}'. It has: {names}.",
+                    "{label} không có trường '{name}'. Có: {names}.",
+                    layer=self.layer.name,
+                    label=self.layer.vi,
+                    name=f,
+                    names=", ".join(self.layer.by_name),
+                )
+
+    def _match(self):
+        named = self._named()
+        chosen = {c: f for c, f in self.chosen.items() if f in self.layer.by_name}
+        guessed = ingest.mapping(self.layer, [c for c in named if c not in self.chosen])
+        self.match = {c: f for c, f in guessed.items() if f not in chosen.values()} | chosen
+
+    def _named(self):
+        """The columns that hold facts, not places."""
+        roles = self.positions._roles
+        return [c for c in self.staging.columns if roles is None or c not in roles.names]
+
+    def left_out(self):
+        return [c for c in self._named() if c not in self.match]
+
+    def _learn(self, frame):
+        for c in frame.columns:
+            texts = self._texts.setdefault(c, set())
+            if len(texts) < _TEXTS:
+                odd = {v for v in frame[c] if isinstance(v, str) and not v.isascii()}
+                texts.update(list(odd)[: _TEXTS - len(texts)])
+        for c, f in self.match.items():
+            if c in frame and self.layer.by_name[f].kind in ("number", "integer"):
+                self._signs[c] = self._signs.get(c, set()) | coordinates.decimal_signs(frame[c])
+
+    def _readable(self, frame):
+        """The frame with text of old fonts (TCVN3, VNI, Windows-1258) in Unicode and decimal commas as numbers."""
+        for c, found in self._mend.items():
+            frame[c] = pd.Series(encoding.mend(frame[c], found), index=frame.index, dtype=object)
+        for c, signs in self._signs.items():
+            frame[c] = pd.Series(coordinates.parse_numbers(frame[c], signs), index=frame.index, dtype=object)
+        return frame
+
+    # --- placing ---
+
+    def place(self, reading):
+        """Find the system of the coordinates; ImportRefused where somebody must say which one it is."""
+        if self.layer.geometry is None:
+            return
+        found = self.positions.numbers()
+        if found is None or not (np.isfinite(found[0]) & np.isfinite(found[1])).any():
+            self._tell_unread(found)
+            return
+        x, y, why = found
+        self._tell_unread(found)
+        self._step(0.36, N_("The coordinates are examined"))
+        self._wards = placing.Wards(self.store)
+        places = placing.Places(self._wards)
+        named = self._named()
+        for _, frame, _, _, _ in self.staging.raw():
+            places.feed(self._readable(frame), named)
+            self._step(0.38, N_("The coordinates are examined"))
+        self.named = places.numbers()
+        self.diagnosis = crs.diagnose(x, y, placing.area(self.store), places=places.outlines(), declared=self.crs)
+        self.notes.append(said("{en}", "{vi}", en=self.diagnosis.reason_en, vi=self.diagnosis.reason_vi))
+        self.placement = _placement(self.diagnosis, reading)
+        zero = (x == 0) & (y == 0)
+        self._x, self._y = np.where(zero, np.nan, x), np.where(zero, np.nan, y)
+        self._zero = zero
+        if zero.any():
+            self.notes.append(
+                said(
+                    "{count} rows have the coordinates 0, 0 (first: row {row}); they get no position.",
+                    "{count} dòng có tọa độ 0, 0 (đầu tiên: dòng {row}); các dòng này không có vị trí.",
+                    count=int(zero.sum()),
+                    row=int(zero.argmax()) + 1,
+                )
+            )
+        self._warn_far()
+
+    def _tell_unread(self, found):
+        why = np.zeros(0, dtype="U8") if found is None else found[2]
+        bad = np.flatnonzero((why != "") & (why != "blank"))
+        if len(bad):
+            self.notes.append(
+                said(
+                    "Coordinates of {count} rows cannot be read (first: row {row}); they get no position.",
+                    "Không đọc được tọa độ của {count} dòng (đầu tiên: dòng {row}); các dòng này không có vị trí.",
+                    count=len(bad),
+                    row=int(bad[0]) + 1,
+                )
+            )
+        for row in bad[:SHOWN]:
+            told = coordinates.problem(int(row), None, str(why[row]))
+            reason = said("{en}", "{vi}", en=_bare(told.en), vi=_bare(told.vi))
+            self.warnings.append(checks.Problem(reason, int(row), "geometry", layer=self.layer))
+
+    def _warn_far(self):
+        far = np.flatnonzero((self.diagnosis.rows == crs.FITS_NOTHING) & ~self._zero)
+        if self.placement.rows is None and len(far):
+            self._warn(
+                [(int(r), "") for r in far[:SHOWN]],
+                lambda found: said("row {row}", "dòng {row}", row=found[0] + 1),
+                said(
+                    "{count} points lie more than 10 km from where they should, outside the city or the place they name",
+                    "{count} điểm nằm cách nơi mong đợi hơn 10 km, ngoài thành phố hoặc ngoài nơi được ghi",
+                    count=len(far),
+                ),
+            )
+
+    def _warn(self, found, sentence, head):
+        """A note that names the first rows, and a warning for each."""
+        told = [sentence(f) for f in found]
+        listed = told[:LISTED]
+        more = ("", "") if len(told) == len(listed) else (" …", " …")
+        self.notes.append(
+            said(
+                "{head}: {rows}{more}.",
+                "{head_vi}: {rows_vi}{more}.",
+                head=head,
+                head_vi=vietnamese(head),
+                rows="; ".join(listed),
+                rows_vi="; ".join(map(vietnamese, listed)),
+                more=more[0],
+            )  # fmt: skip
         )
-    return gpd.GeoDataFrame(frame, geometry=shapes, crs="EPSG:4326"), diagnosis
+        self.warnings += [
+            checks.Problem(t, f[0], "geometry", layer=self.layer) for f, t in zip(found, told, strict=True)
+        ][:SHOWN]
+
+    # --- checking ---
+
+    def check(self, held, fill, mode):
+        """Check every row against the catalogue; what can be taken lies in the scratch file then."""
+        layer, staging = self.layer, self.staging
+        differing, elsewhere, repaired = [], [], 0
+        label_points = self._points_only_label()
+        for first, frame, shapes, high, unread in staging.raw():
+            count = len(frame)
+            frame = self._readable(frame)
+            numbers = first + np.arange(count)
+            lost = np.zeros(count, dtype=bool)
+            if layer.geometry:
+                frame, lost = self._with_shapes(frame, shapes, first, label_points)
+            made = ingest.rename(frame, layer, self.match)
+            made = _numbered(made, layer, fill, numbers)
+            keys = self._keys(made)
+            if mode == "upsert":
+                made = _kept(held, layer, made, keys)
+            staging.take_keys(numbers, keys)
+            checked, refused, at = checks.sift(layer, made, alone=True)
+            refused = [p.at(int(numbers[p.row])) for p in refused]
+            refused += self._unreadable(frame, numbers, at, unread, lost)
+            staging.take(numbers[at], checked, [keys[i] or key_text((None,)) for i in at])
+            staging.refuse(refused)
+            staging.repaired(_renumbered(checked.repairs, numbers[at]))
+            if layer.geometry:
+                repaired += int(high.sum())
+                elsewhere += self._elsewhere(frame, first)
+                differing += [
+                    (int(numbers[at[i]]), *rest, _shown_key(layer, checked.rows, i))
+                    for i, *rest in placing.areas_that_differ(layer, checked.rows)
+                ]
+            self._step(0.4 + 0.4 * (first + count) / max(self.rows, 1), N_("Rows are checked"))
+        staging.refuse_doubled()
+        staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
+        self._tell(elsewhere, differing, repaired, label_points)
+
+    def _keys(self, made):
+        if any(k not in made for k in self.layer.key):
+            return [None] * len(made)
+        return [None if all(p is None for p in k) else key_text(k) for k in checks.key_texts(self.layer, made)]
+
+    def _replaced(self, frame, held, mode):
+        if mode == "replace":
+            return np.ones(len(frame), dtype=bool)
+        there = np.zeros(len(frame), dtype=bool)
+        for _, keys, _ in self.staging.pieces():
+            at = held.find(keys)
+            there[at[at >= 0]] = True
+        return there
+
+    def _points_only_label(self):
+        """Whether the coordinates of the file are points beside areas: then they say nothing about the outlines."""
+        roles = self.positions._roles
+        return self.layer.geometry == "Polygon" and roles is not None and (roles.x or roles.pair) is not None
+
+    def _with_shapes(self, frame, shapes, first, label_points):
+        """(the frame with geometry in EPSG:4326, which rows fit no system of the file)."""
+        count, lost = len(frame), np.zeros(len(frame), dtype=bool)
+        made = np.full(count, None, dtype=object)
+        if self.placement is not None:
+            lost = self.placement.lost(count, first)
+            if shapes is not None:
+                made = self.placement.shapes(shapes, first)
+                made[self._zero[first : first + count]] = None
+            else:
+                span = slice(first, first + count)
+                lon, lat = self.placement.points(self._x[span], self._y[span], first)
+                there = np.isfinite(lon) & np.isfinite(lat)
+                made[there] = shapely.points(lon[there], lat[there])
+        self._spots = made
+        if label_points:
+            made, lost = np.full(count, None, dtype=object), np.zeros(count, dtype=bool)
+        return gpd.GeoDataFrame(frame, geometry=made, crs="EPSG:4326"), lost
+
+    def _elsewhere(self, frame, first):
+        if self.placement is None or self._wards is None:
+            return []
+        points = self._spots
+        points = np.where(shapely.get_type_id(points) == 0, points, None)
+        named = self.named[first : first + len(frame)]
+        return [(first + r, *rest) for r, *rest in placing.misplaced(self._wards, named, points)]
+
+    def _unreadable(self, frame, numbers, at, unread, lost):
+        """Problems of rows that would lose their place in silence."""
+        taken, out = set(at.tolist()), []
+        for i in np.flatnonzero(unread | lost):
+            reason = (
+                said("the geometry cannot be read.", "không đọc được hình học.")
+                if unread[i]
+                else said(
+                    "the coordinates fit none of the systems of this file, or several.",
+                    "tọa độ không hợp với hệ nào của tệp này, hoặc hợp với nhiều hệ.",
+                )
+            )
+            if i in taken or unread[i]:
+                out.append(checks.Problem(reason, int(numbers[i]), "geometry", layer=self.layer, key=_first(frame, i)))
+        return out
+
+    def _tell(self, elsewhere, differing, high, label_points):
+        if high:
+            self.notes.append(
+                said(
+                    "Heights (or measures) of {count} geometries were left out, the map is flat.",
+                    "Đã bỏ độ cao (hoặc số đo) của {count} hình, vì bản đồ phẳng.",
+                    count=high,
+                )
+            )
+        count, repairs = self.staging.repairs(LISTED)
+        self.notes += repairs
+        if count > len(repairs):
+            self.notes.append(
+                said("{count} outlines were repaired in all.", "Tổng cộng đã sửa {count} đường biên.", count=count)
+            )
+        if label_points and self.placement is not None:
+            self.notes.append(
+                said(
+                    "The coordinates are points and this layer holds areas: the outlines stay as they are.",
+                    "Tọa độ là các điểm còn lớp này gồm các vùng: đường biên giữ nguyên.",
+                )
+            )
+        if elsewhere:
+            self._warn(
+                elsewhere,
+                lambda found: placing.misplaced_sentence(self._wards, found),
+                said(
+                    "{count} points lie in another ward than the row says",
+                    "{count} điểm nằm ở phường xã khác với dòng ghi",
+                    count=len(elsewhere),
+                ),
+            )
+        if differing:
+            self._warn(
+                differing,
+                lambda found: placing.area_sentence(found[-1], found[:-1]),
+                said(
+                    "{count} official areas differ from the drawn ones by more than 5 %",
+                    "{count} diện tích công bố lệch hơn 5 % so với hình vẽ",
+                    count=len(differing),
+                ),
+            )
+
+
+def _placement(diagnosis, reading):
+    if reading == placing.PARTS:
+        if len(diagnosis.parts) < 2:
+            raise ImportRefused.of(
+                "The file does not hold several systems. {why}", "Tệp không có nhiều hệ tọa độ. {why_vi}",
+                why=diagnosis.reason_en, why_vi=diagnosis.reason_vi,
+            )  # fmt: skip
+        return placing.Placement(tuple(p.first for p in diagnosis.parts), diagnosis.rows)
+    if reading is not None:
+        return placing.Placement((reading,))
+    if diagnosis.verdict == "sure":
+        return placing.Placement((diagnosis.first,))
+    raise ImportRefused.of(
+        "{why} Say which one it is with {choices}.", "{why_vi} Hãy cho biết bằng {choices}.",
+        why=diagnosis.reason_en, why_vi=diagnosis.reason_vi, choices=_choices(diagnosis),
+    )  # fmt: skip
 
 
 def _choices(diagnosis):
     tied = [r for part in diagnosis.parts for r in part.tied] or []
     words = list(dict.fromkeys(option(r) for r in tied[:4]))
+    words = [PARTS_WORD, *words] if diagnosis.verdict == "mixed" else words
     return " or ".join(f"--crs {w}" for w in words) if words else "--crs CODE"
 
 
+PARTS_WORD = placing.PARTS
+
+
 def option(reading):
-    """A reading as it is written on the command line: 9210, 9210:swapped, 4326:shifted."""
+    """A reading as it is written on the command line: 9210, 9210:swapped, 4326:shifted, parts."""
+    if reading == placing.PARTS:
+        return PARTS_WORD
     marks = [w for w, on in (("swapped", reading.swapped), ("shifted", reading.shifted)) if on]
     return ":".join([str(reading.epsg), *marks])
 
 
 def reading_of(text):
     """The reading named by option(); ImportRefused for one that is not known."""
+    if text.strip().lower() == PARTS_WORD:
+        return placing.PARTS
     code, *marks = text.upper().removeprefix("EPSG:").split(":")
     try:
         return crs.reading(int(code), swapped="SWAPPED" in marks, shifted="SHIFTED" in marks)
     except ValueError as e:
-        raise ImportRefused(f"'{text}' is not a reading: {e}") from e
+        raise ImportRefused.of(
+            "'{text}' is not a reading: {why}", "'{text}' không phải là một cách đọc: {why}", text=text, why=e
+        ) from e
 
 
-def _places(store, frame, named):
-    """The ward outline that the texts of each row name, or None: 'Phường Hải An' or just 'Hải An'."""
-    admin = store.snapshot("admin_units")
-    wards = admin[admin["kind"].isin(WARD_KINDS)]
-    by_name = {}
-    for name, shape in zip(wards["name_vi"], wards.geometry, strict=True):
-        kind = next(k for k in ("Phường ", "Xã ", "Đặc khu ") if name.startswith(k))
-        for text in (name, name.removeprefix(kind)):
-            by_name.setdefault(fold(text), []).append(shape)
-    known = {text: shapes[0] for text, shapes in by_name.items() if len(shapes) == 1}
-    out = np.full(len(frame), None, dtype=object)
-    for column in named:
-        if frame[column].map(lambda v: isinstance(v, str)).any():
-            found = frame[column].map(lambda v: known.get(fold(v)) if isinstance(v, str) else None)
-            out = np.where(pd.isna(pd.Series(out)), found.to_numpy(dtype=object), out)
-    return np.array([None if v is None or isinstance(v, float) else v for v in out], dtype=object)
+def _numbered(made, layer, fill, numbers):
+    """Blanks filled; "#" in the value of a key becomes the number of the row."""
+    for name, value in fill.items():
+        if name in layer.key and isinstance(value, str) and "#" in value:
+            own = pd.Series([value.replace("#", f"{n + 1:04}") for n in numbers], index=made.index, dtype=object)
+            held = made[name] if name in made else pd.Series(None, index=made.index, dtype=object)
+            made[name] = held.where(held.notna(), own)
+    return ingest.fill_blanks(made, {k: v for k, v in fill.items() if not (k in layer.key and "#" in str(v))})
 
 
-def _kept(there, layer, made):
+def _kept(held, layer, made, keys):
     """Rows that are in the store already keep their fields, and place, where the file has no such column."""
-    if any(k not in made for k in layer.key):
-        return made
-    keys = pd.MultiIndex.from_frame(there[list(layer.key)].astype(object))
-    at = keys.get_indexer(pd.MultiIndex.from_frame(pd.DataFrame(made[list(layer.key)]).astype(object)))
+    at = held.find([k or "" for k in keys])
     known = at >= 0
     for f in layer.fields:
         if f.name not in made.columns:
             values = pd.Series([None] * len(made), index=made.index, dtype=object)
-            values[known] = there[f.name].to_numpy(dtype=object)[at[known]]
+            values[known] = held.frame[f.name].to_numpy(dtype=object)[at[known]]
             made[f.name] = values
     if layer.geometry and made.geometry.isna().all():
         shapes = np.full(len(made), None, dtype=object)
-        shapes[known] = there.geometry.to_numpy()[at[known]]
+        shapes[known] = held.frame.geometry.to_numpy()[at[known]]
         made = made.set_geometry(gpd.GeoSeries(shapes, index=made.index, crs=made.crs))
     return made
+
+
+def _renumbered(repairs, numbers):
+    """Repairs of a piece with the row numbers of the file; the word about heights is said once for all rows."""
+    return [r.at(int(numbers[r.row])) for r in repairs if getattr(r, "row", None) is not None]
+
+
+def _shown_key(layer, rows, i):
+    return checks.name_of(layer, rows, i)
+
+
+def _first(frame, i):
+    value = frame.iloc[i, 0] if len(frame.columns) else None
+    return ingest.cell(value) if not isinstance(value, shapely.Geometry) else ""
+
+
+def _bare(sentence):
+    """A sentence of geo/coordinates.py without its row."""
+    return sentence.split(": ", 1)[-1]
+
+
+def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expected=None):
+    """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written.
+
+    expected: the version of the layer that people saw in the trial (prepared.version); where the layer has
+    changed since, a LayerError with code "changed", and nothing is written. Layers behind the publication gate
+    go to the register instead: see Cases.take_rows.
+    """
+    trial, staging = prepared.trial, prepared.staging
+    if not trial.new_count and not trial.changed_count and not (mode == "replace" and trial.missing_count):
+        return False
+    step = _steps(progress, stop)
+    note = (
+        f"{trial.new_count} new, {trial.changed_count} changed, {trial.refused_count} refused, "
+        f"sha256 {prepared.sha256[:12]}"
+    )
+    fates = (NEW, CHANGED) if mode == "upsert" else None
+    total, done = max(staging.count(), 1), 0
+
+    def parts():
+        nonlocal done
+        for numbers, _, checked in staging.pieces(fates):
+            yield checked
+            done += len(numbers)
+            step(0.5 * done / total, N_("Rows are written"))
+
+    rows = max(prepared.trial.new_count + prepared.trial.same + prepared.trial.changed_count, 1)
+    store.write_parts(
+        prepared.layer, parts(), source=prepared.name, who=who, note=note, mode=mode, expected=expected,
+        step=lambda count: step(0.5 + 0.5 * min(1.0, count / rows), N_("The version is kept")),
+    )  # fmt: skip
+    return True
+
+
+def write_refused(prepared, path):
+    """The refused rows as a CSV with their reasons, to mend and import again; the number of rows.
+
+    Columns: those of the file, the geometry as WKT where it has any, then row, column, value and reason.
+    """
+    fields = {f: c for c, f in prepared.columns.items()}
+    reasons = {}
+    for p in prepared.staging.problems():
+        reasons.setdefault(p.row, []).append(p)
+    if not reasons:
+        return 0
+    names = list(prepared.staging.columns)
+    with open(path, "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, "row", "column", "value", "reason"])
+        for row, cells in prepared.staging.raw_rows(reasons):
+            told = reasons[row]
+            columns = dict.fromkeys(fields.get(p.field, p.field) or "" for p in told)
+            values = dict.fromkeys(p.value for p in told if p.value is not None)
+            line = [ingest.cell(cells[n]) for n in names]
+            line += [str(row + 1), " | ".join(columns), " | ".join(values), " ".join(told)]
+            writer.writerow([_harmless(c) for c in line])
+    return len(reasons)
+
+
+def _harmless(text):
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(text) else text
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
