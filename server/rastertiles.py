@@ -26,7 +26,7 @@ NEAR_ALL = 254  # index of the last colour: a score of 1; 255 is see-through
 CLEAR = 255
 # pale to dark: sRGB of scores 0, 1/4, 1/2, 3/4, 1; between them straight lines in OKLab (Ottosson 2020)
 STOPS = ("#fbf3c3", "#bfdcae", "#63b29c", "#1f7d83", "#123f56")
-UNKNOWN_BIT = 2
+OUTSIDE_BIT, UNKNOWN_BIT = 1, 2
 NO_CELL = 2**32 - 1  # no cell has all reasons; 0 would not do: the warper turns a 0 that means something into a 1
 VEIL = (92, 84, 74, 46)
 # hatches of reasons: (colour, lines) as in hatch(); the look of the k-th rule
@@ -140,9 +140,9 @@ def score_tile(path, z, x, y):
 
 
 def reason_tile(path, z, x, y, bits):
-    """PNG of reasons.tif: cells with one of `bits`, each bit with its own hatch; b"" where there is none."""
+    """PNG of reasons.tif: cells of the study area with one of `bits`, each bit with its own hatch; b"" where there is none."""
     found = _read(path, z, x, y, missing=NO_CELL, smooth=False).astype(np.uint32)
-    found[found == NO_CELL] = 0
+    found[(found == NO_CELL) | (found & OUTSIDE_BIT > 0)] = 0
     hit = (found & np.uint32(bits)) > 0
     if not hit.any():
         return b""

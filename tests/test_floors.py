@@ -169,8 +169,8 @@ FLOORS = [
     {"server.sitewords", "server.sitekinds"},
     {"server.docreader"},
     {"server.sitespec"},
-    {"server.sitelaw", "server.sitedata"},
-    {"server.sitedemands"},
+    {"server.sitelaw", "server.sitedata", "server.placing"},
+    {"server.sitedemands", "server.arrivals"},
     {
         "server.jobs",
         "server.imports",

@@ -90,6 +90,12 @@ def test_reasons_are_drawn_only_where_they_hold_and_only_when_asked(rasters):
     assert free == b"" or rgba(free)[top, left, 3] == 0
 
 
+def test_outside_the_study_area_nothing_is_drawn(rasters):
+    x, y, left, top = pixel(*place(320, 20), 13)
+    body = rastertiles.reason_tile(rasters[1], 13, x, y, 0xFFFFFFFF)
+    assert body == b"" or rgba(body)[top, left, 3] == 0
+
+
 def test_two_reasons_in_one_place_show_both_colours(rasters):
     z = 14
     x, y, left, top = pixel(*place(175, 175), z)

@@ -123,6 +123,26 @@ POST   /account/sessions/<int:number>/end            staff
 POST   /account/sessions/end                         staff
 
 GET    /admin                                        admin
+GET    /plan                                         inspector approver planner admin
+POST   /plan/new                                     planner admin
+GET    /plan/law.json                                inspector approver planner admin
+GET    /plan/weights.json                            inspector approver planner admin
+GET    /plan/<code>                                  inspector approver planner admin
+POST   /plan/<code>/copy                             planner admin
+POST   /plan/<code>/delete                           planner admin
+POST   /plan/<code>/restore                          planner admin
+GET    /plan/<code>/edit                             inspector approver planner admin
+GET    /plan/<code>/edit/<step>                      inspector approver planner admin
+POST   /plan/<code>/edit/<step>                      planner admin
+POST   /plan/<code>/run                              planner admin
+GET    /plan/<code>/tiles/<int:z>/<int:x>/<int:y>.png inspector approver planner admin
+GET    /plan/<code>/files/<kind>                     inspector approver planner admin
+GET    /plan/<code>/why                              inspector approver planner admin
+GET    /plan/<code>/why.json                         inspector approver planner admin
+POST   /plan/<code>/block                            planner admin
+POST   /plan/<code>/force                            planner admin
+POST   /plan/<code>/unblock                          planner admin
+POST   /plan/<code>/unforce                          planner admin
 GET    /plan/scenarios                               inspector approver planner admin
 POST   /plan/scenarios                               planner admin
 GET    /plan/scenarios/compare                       inspector approver planner admin
@@ -168,6 +188,9 @@ POST   /admin/users/<int:number>                     admin
 POST   /admin/users/<int:number>/reset               admin
 POST   /admin/users/<int:number>/disable             admin
 POST   /admin/users/<int:number>/enable              admin
+GET    /admin/tokens                                 admin
+POST   /admin/tokens                                 admin
+POST   /admin/tokens/<int:number>/end                admin
 GET    /admin/import                                 planner admin
 POST   /admin/import                                 planner admin
 POST   /admin/import/begin                           planner admin

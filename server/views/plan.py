@@ -234,10 +234,10 @@ def why_json(code):
     return jsonify(planwhy.explained(services(), found, *given))
 
 
-CHANGES = {"block": "plan.study", "force": "plan.study", "unblock": "plan.edit", "unforce": "plan.edit"}
-
-
-@bp.post("/<code>/<any(block, force, unblock, unforce):what>")
+@bp.post("/<code>/block", defaults={"what": "block"})
+@bp.post("/<code>/force", defaults={"what": "force"})
+@bp.post("/<code>/unblock", defaults={"what": "unblock"})
+@bp.post("/<code>/unforce", defaults={"what": "unforce"})
 @allowed(*WRITERS)
 def change(code, what):
     """Keep a place out of the next run, or build there; or take that back."""
