@@ -3,12 +3,14 @@
 A map never asks the store on its own for figures: it is given the rows that the table shows.
 """
 
+import shapely
 from flask import url_for
 
 from layers import export
+from layers.boundaries import REAL
 from layers.catalogue import STAGE
 from server import maps, words
-from server.figures import WARD_KINDS
+from server.figures import NO_DISTRICT, WARD_KINDS
 from server.i18n import gettext as _
 from server.i18n import language, m3, m3_range, number, percent, percent_range, text
 
@@ -73,11 +75,42 @@ def ground_document(store):
     }  # fmt: skip
 
 
-def outlines_are_real(store):
-    """True when wards with surveyed or digitised outlines were imported: then a choropleth says something."""
+def outlines_are_real(store, codes=None):
+    """True when surveyed or digitised outlines of all these units were imported: then a choropleth says something.
+
+    codes: of admin_units; all wards where it is not given.
+    """
     admin = store.snapshot("admin_units")
-    wards = admin[admin["kind"].isin(WARD_KINDS)]
-    return len(wards) > 0 and bool(wards["geometry_quality"].isin(["surveyed", "digitised"]).all())
+    units = admin[admin["kind"].isin(WARD_KINDS) if codes is None else admin["code"].isin(codes)]
+    return len(units) > 0 and bool(units["geometry_quality"].isin(REAL).all())
+
+
+def with_outlines(rows):
+    """Codes of the rows that are wards, old districts or cities of the old city itself."""
+    kinds = (*WARD_KINDS, "district", "city")
+    return [r["code"] for r in rows if r["kind"] in kinds and r["code"] != NO_DISTRICT and not r.get("outside")]
+
+
+def old_outlines(rows, store):
+    """Outlines of old units as they are known: dashed where they are made of schematic ward cells."""
+    by_code = {r["code"]: r for r in rows}
+    admin = store.snapshot("admin_units")
+    admin = admin[admin["code"].isin(by_code) & admin.geometry.notna()]
+    features, drawn = [], shapely.GeometryCollection()
+    for code, shape in zip(admin["code"], admin.geometry, strict=True):
+        edge = shape.boundary.difference(drawn)  # an edge of two neighbours is drawn once: dashes would fill each other
+        drawn = drawn.union(shape.boundary)
+        r = by_code[code]
+        told = {"code": code, "name": text(r, "name"), "url": r["url"], "outside": r["outside"]}
+        if not edge.is_empty:
+            line = shapely.line_merge(edge).simplify(0.0004)
+            features.append({"type": "Feature", "geometry": export.rounded(line, 4), "properties": told})
+    real = bool(admin["geometry_quality"].isin(REAL).all())
+    style = {"color": "#5a3b6e", "weight": 1.8, "fill": False, **({} if real else {"dashArray": "6 4"})}
+    return maps.GeoJsonLayer(
+        "old-units", _("Old boundaries") if real else _("Old boundaries, schematic"),
+        data={"type": "FeatureCollection", "features": features}, style=style,
+    )  # fmt: skip
 
 
 def gap_layer(rows, measure, placed):
@@ -125,6 +158,8 @@ def gap_lines(row):
     ]
     if row.get("people"):
         lines.append([_("People"), number(row["people"]["all"], 0)])
+    if row.get("estimate"):
+        lines.append([_("Stands on estimated shares"), f"≈ {percent(row['estimate']['share'])}"])
     return lines
 
 

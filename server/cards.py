@@ -5,6 +5,7 @@ import pyproj
 
 from geo import coverage, places
 from geo.coverage import SCENARIOS
+from server.figures import WARD_KINDS
 from server.i18n import gettext as _
 from server.i18n import number, text
 from server.records import find, known, plain, source_of, unit_word
@@ -63,6 +64,8 @@ def unit_card(services, code, as_of, with_building=False):
         "unknowns": _unknowns(row, plants, record),
         "steps": _steps(services, code, made, row, plants, view),
         "members": members,
+        "belongs": _belongs(figures, code, made.units),
+        "boundary": figures.boundary(record["filed_under"]) if record.get("filed_under") else None,
         "assumptions": _assumptions(services, code, made),
         "hotspots": _near(services, record),
         "sources": _unit_sources(figures.links(as_of), code, record),
@@ -223,9 +226,38 @@ def _members(figures, code, by, as_of, with_building):
     if by not in ("district", "city"):
         return []
     members = figures.members(by)
-    mine = set(members["unit"]) if code == "HP" else set(members.loc[members["group"] == code, "unit"])
-    rows = figures.coverage("ward", as_of, with_building).rows
-    return sorted((r for r in rows if r["code"] in mine), key=lambda r: -r["generated"]["likely"])
+    if code != "HP":
+        members = members[members["group"] == code]
+    mine = members.groupby("unit")["share"].sum().to_dict()
+    links = figures.ward_links(by)[0]
+    basis = links[links["group"] == code].set_index("unit")["basis"].to_dict()
+    rows = [
+        r | {"share_here": mine[r["code"]], "share_basis": basis.get(r["code"], "exact")}
+        for r in figures.coverage("ward", as_of, with_building).rows
+        if r["code"] in mine
+    ]
+    return sorted(rows, key=lambda r: -r["generated"]["likely"])
+
+
+def _belongs(figures, code, units):
+    """The old units that a ward, zone or port of today lay in: code, names, kind, share, low, high, basis; most first."""
+    if code not in units.index:
+        return []
+    admin = figures.store.snapshot("admin_units").set_index("code")
+    if units.at[code, "kind"] in WARD_KINDS:
+        links = pd.concat([figures.ward_links(by)[0] for by in ("district", "city")])
+        rows = links[links["unit"] == code].rename(columns={"group": "code"}).to_dict("records")
+    else:
+        rows = [
+            {"code": c, "share": 1.0, "low": 1.0, "high": 1.0, "basis": "place"}
+            for c in figures.old_districts().get(code, ())
+        ]
+    rows = [
+        r | {"kind": admin.at[r["code"], "kind"], **{k: admin.at[r["code"], k] for k in ("name_vi", "name_en")}}
+        for r in rows
+        if r["code"] in admin.index
+    ]
+    return sorted(rows, key=lambda r: (r["kind"] != "district", -r["share"]))
 
 
 def _assumptions(services, code, made):

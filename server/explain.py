@@ -6,7 +6,7 @@ from datetime import date
 from geo import coverage
 from geo.coverage import PARTS, SCENARIOS
 from layers.catalogue import ALL
-from server import records, stageguide, words
+from server import boundaryguide, records, stageguide, words
 from server.figures import WASTE_WATER_KEYS
 from server.i18n import gettext as _
 from server.i18n import m3, number, percent_range, text
@@ -177,6 +177,7 @@ def method(services):
         "formulas": _formulas(),
         "norms": norms,
         "example": worked_example(),
+        "boundaries": boundaryguide.guide(services),
         "limits": _limits(services),
         "sources": freshness(services),
         "stages": stageguide.guide(services.book.rules, services.book.calendar, services.today()),
@@ -267,7 +268,7 @@ def _limits(services):
     return [
         _("Ward outlines are schematic. They are good for a picture, not for measuring."),
         _("The people of a ward are those of one published count; it is not corrected for the date you choose."),
-        _("A ward is counted whole in the old district most of it comes from."),
+        _("Of the few wards that lie in two old districts only the area of each part is known, not its people."),
         _(
             "How much of the inner city is connected to Vĩnh Niệm is an estimate between two readings of published figures."
         ),

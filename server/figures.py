@@ -344,10 +344,14 @@ class Figures:
     def told_on(self, view):
         """Of a view: agreement (None where it is not of old units), and boundary, its boundary version as a dict."""
         old = view.by in ("district", "city")
-        rows = self.store.snapshot("boundary_versions").set_index("code", drop=False)
-        code = boundaries.OLD if old else boundaries.NOW
-        version = {k: None if pd.isna(v) else v for k, v in rows.loc[code].items()} if code in rows.index else None
+        version = self.boundary(boundaries.OLD if old else boundaries.NOW)
         return {"agreement": self.agreement(view) if old else None, "boundary": version}
+
+    def boundary(self, code):
+        """A boundary version as a dict, or None where the table has none of that code."""
+        rows = self.store.snapshot("boundary_versions")
+        found = rows[rows["code"] == code]
+        return {k: None if pd.isna(v) else v for k, v in found.iloc[0].items()} if len(found) else None
 
     def _people(self, result, by):
         """People by group: all; by what happens to their water: treated (three ways), not_treated, unknown."""

@@ -5,11 +5,14 @@ work with is not public as a whole: it is given out to people of the office, and
 """
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from geo.coverage import PARTS, SCENARIOS
+from layers import audit
 from layers.catalogue import LAYERS, STAGE, TABLES, Code, Field, Layer
 from layers.export import point
+from server import desk, office
+from server.collections import Collections, Source
 from server.i18n import translations
 from server.words import FAMILIES
 
@@ -113,6 +116,12 @@ def ledger(measure="m3"):
         ]
     fields += [Field("people", "number", "Dân số", "People"), Field("basis", "text", "Căn cứ", "Basis"),
                TABLES["norms"].by_name["confidence"]]  # fmt: skip
+    fields += [
+        Field("estimated_m3d", "number", "Dựa trên tỷ lệ ước tính", "Stands on estimated shares", "m³/ngày"),
+        Field("moved_m3d", "number", "Do tỷ lệ ước tính chuyển đi, đến", "Moved by estimated shares", "m³/ngày"),
+        Field("link_basis", "text", "Căn cứ của tỷ lệ ước tính", "Basis of the estimated shares"),
+        Field("outside_old_city", "text", "Ngoài thành phố cũ", "Outside the old city"),
+    ]
     return Layer("coverage", "Xử lý nước thải theo đơn vị", "Coverage by unit", "Point", tuple(fields))
 
 
@@ -180,16 +189,25 @@ _KEPT = ("in_stage_since", "severity_class", "class_reason", "ward", "facility",
          "decision_on", "responsible", "deadline", "work_done_on", "watch_until", "relapses", "merged_into")  # fmt: skip
 
 
-def case(row, wards):
-    """A row of server.desk.case_row() as a record. wards: {code: {name_vi, name_en}}."""
-    held = row["case"]
-    made = {f.name: held.facts.get(f.name) for f in CASES.fields} | {n: getattr(held, n) for n in _KEPT}
-    return made | {
-        "code": held.code, "stage": held.stage, "media": ";".join(held.media), "geometry": held.geometry,
-        "ward_name": wards.get(held.ward, {}).get("name_vi"), "officer": row["officer_name"] or None,
-        "public": row["public"], "clock": row["clock"] and row["clock"]["name"], "clock_state": row["state"],
-        "due": row["due"], "priority": row["priority"],
-    }  # fmt: skip
+def cases(services, held=None):
+    """Records of some Cases, or of all."""
+    held = services.book.all() if held is None else held
+    clocks, officers, wards = services.book.all_clocks(held), office.officers(services), office.ward_names(services)
+    public, waiting = office.public_codes(services), {p["case"] for p in services.gate.waiting()}
+    out = []
+    for c in held:
+        made = {f.name: c.facts.get(f.name) for f in CASES.fields} | {n: getattr(c, n) for n in _KEPT}
+        clock = desk.worst(clocks[c.code].all)
+        shown = ("internal", "waiting", "public", "changed")[2 * (c.code in public) + (c.code in waiting)]
+        out.append(
+            made | {
+                "code": c.code, "stage": c.stage, "media": ";".join(c.media), "geometry": c.geometry, "public": shown,
+                "ward_name": wards.get(c.ward, {}).get("name_vi"), "officer": officers.get(c.officer),
+                "clock": clock and clock.name, "clock_state": clock.state if clock else "none",
+                "due": clock and clock.due, "priority": services.priorities.of(c).score,
+            }
+        )  # fmt: skip
+    return out
 
 
 SAMPLINGS = Layer(
@@ -225,8 +243,7 @@ SAMPLINGS = Layer(
 )  # fmt: skip
 
 
-def results(held, samplings):
-    """Records of the results of one case. held: the Case; samplings: of Cases.samplings(), with their verdicts."""
+def _results(held, taken):
     shape = held.geometry
     at = None if shape is None or shape.is_empty else shape.representative_point()
     same = ("taken_on", "place", "laboratory", "method", "report_no", "medium", "voided")
@@ -237,14 +254,15 @@ def results(held, samplings):
         | {"case": held.code, "name_vi": held.name_vi, "sampling": s["id"], "verdict": v.state, "verdict_word": v.word,
            "regulation_row": v.row, "limit_verified": "yes" if v.verified else "no", "entered_by": s["by_name"],
            "geometry": at}
-        for s in samplings
+        for s in taken
         for v in s["verdicts"]
     ]  # fmt: skip
 
 
-def every_result(book, cases):
-    """Records of the results of some Cases of a register, case by case, oldest first."""
-    return [r for c in cases for r in results(c, book.samplings(c.code))]
+def samplings(services, held=None):
+    """Records of the results of some Cases, or of all, case by case, oldest first."""
+    book = services.book
+    return [r for c in (book.all() if held is None else held) for r in _results(c, book.samplings(c.code))]
 
 
 REPORTS = Layer(
@@ -312,3 +330,26 @@ def work(lists):
         for each in lists
         for row in each["every"]
     ]
+
+
+# What is internal as a whole and may be given out by token or at the keyboard: name -> (columns, records of a city).
+INTERNAL = {"cases": (CASES, cases), "samplings": (SAMPLINGS, samplings)}
+
+
+def shelf(extensions, city):
+    """The Collections of an application, kept in its extensions between requests; the register's lists beside them."""
+    kept = extensions.get("cangxanh-collections")
+    return kept or extensions.setdefault("cangxanh-collections", Collections(city.store, sources(city)))
+
+
+def sources(city):
+    """What is internal as a whole, as Sources; none in an installation without a register."""
+    if getattr(city, "book", None) is None:
+        return {}
+
+    def version():
+        with city.store.reading() as con:
+            head = audit.head(con)
+        return f"{head.number if head else 0}.{city.today().isoformat()}"  # clocks move with the days too
+
+    return {name: Source(layer, partial(records, city), version) for name, (layer, records) in INTERNAL.items()}

@@ -150,6 +150,13 @@ FAMILIES = {
         "estimated": N_("estimated"),
         "unknown": N_("basis not stated"),
     },
+    "link_basis": {
+        "exact": N_("wholly, known by name"),
+        "declared": N_("declared"),
+        "population": N_("estimated by people"),
+        "area": N_("estimated by area"),
+        "majority": N_("estimated: counted where most of it lies"),
+    },
 }
 
 

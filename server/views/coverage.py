@@ -2,6 +2,7 @@
 
 from flask import Blueprint, abort, current_app, render_template, request, url_for
 
+from geo.crosswalk import ESTIMATED
 from server import atlas, cards, downloads, explain, flows, listings, maps, query, records
 from server.i18n import gettext as _
 from server.i18n import language
@@ -11,7 +12,7 @@ from server.security import public
 bp = Blueprint("coverage", __name__)
 MEASURES, LEVELS, PLANTS = (
     ("m3", "people", "facilities"),
-    ("ward", "district", "zone"),
+    ("ward", "district", "city", "zone"),
     ("working", "building"),
 )
 
@@ -39,8 +40,10 @@ def overview():
     kept = {k: v for k, v in query.keep().items() if k in ("date", "plants")}
     rows = atlas.shown_rows(view, q["measure"], **kept)
     layers = [atlas.ground(services().store)]
-    if atlas.outlines_are_real(store) and q["level"] == "ward":
+    if q["level"] != "zone" and atlas.outlines_are_real(store, atlas.with_outlines(rows)):
         layers.append(atlas.gap_areas(rows, store))
+    elif q["level"] in ("district", "city"):
+        layers.append(atlas.old_outlines(rows, store))
     layers.append(atlas.gap_layer(rows, q["measure"], atlas.placed(store)))
     return render_template(
         "coverage.html",
@@ -51,6 +54,7 @@ def overview():
         rows=rows,
         uncounted=view.uncounted,
         facts=services().figures.coverage_notes(view),
+        old=_old_units(view),
         official=explain.official(services()),
         map=maps.map_page(
             layers, bounds=atlas.CITY_BOUNDS, settings=current_app.config["CANGXANH"], label=_("Map of the gap")
@@ -60,6 +64,33 @@ def overview():
         flow=flows.diagram(services().figures, view),
         download=downloads.box(listings.ledger(q["measure"]), "/coverage", len(rows)),
     )
+
+
+def _old_units(view):
+    """What a view on old units says of its boundaries; None for today's units.
+
+    agreement and boundary: of Figures.told_on(); shared: the wards that lie in two old units, each with its parts;
+    changed: the boundary version between the old one and today's, or None; mended: wards whose links did not add up.
+    """
+    figures = services().figures
+    told = figures.told_on(view)
+    if told["agreement"] is None:
+        return None
+    links, mending = figures.ward_links(view.by)
+    names = figures.inputs().units
+    rows = {r["code"]: r for r in view.rows}
+    shared, nameless = [], {"name_vi": "–", "name_en": "–"}
+    for ward, parts in links[links["basis"].isin(ESTIMATED)].groupby("unit"):
+        parts = parts.sort_values("share", ascending=False).to_dict("records")
+        shared.append(
+            {"code": ward, "name_vi": names.at[ward, "name_vi"], "name_en": names.at[ward, "name_en"],
+             "parts": [p | {k: rows.get(p["group"], nameless)[k] for k in nameless} for p in parts]}
+        )  # fmt: skip
+    mended = [
+        {"name_vi": names.at[m["unit"], "name_vi"], "name_en": names.at[m["unit"], "name_en"]} | m
+        for m in mending["mended"].to_dict("records")
+    ]
+    return told | {"shared": shared, "changed": figures.boundary("2025-01"), "mended": mended}
 
 
 @bp.get("/coverage.<kind>")
@@ -139,8 +170,10 @@ def _unit_map(card):
     for h in card["hotspots"]:
         record = records.find(store, "hotspots", h["code"])
         spots.append(atlas.sign_feature(record, record["stage"], [], h["url"]))
+    old = [atlas.old_outlines([u], store)] if card["by"] in ("district", "city") and "outside" in u else []
     layers = [
         atlas.ground(services().store),
+        *old,
         atlas.gap_layer([u], "m3", {u["code"]: at}),
         maps.plant_layer([p for p in plants if p], _("Plants")),
         maps.hotspot_layer([s for s in spots if s], _("Hotspots")),
