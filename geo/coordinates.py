@@ -239,3 +239,34 @@ def _number(text):
         mark = re.search("[.,]", text)
         return float(text.replace(",", ".")), mark and mark[0], None
     return np.nan, None, "text"
+
+
+def parse_numbers(values, signs=()):
+    """Measured values written as text, as numbers: decimal commas and thousands separators read as in a column.
+
+    values: texts; anything else, and what is no number, comes back as it is. signs: of a Column that has seen
+    the whole column. A text that may be decimals or thousands, where the column uses both ways, gets a "?".
+
+    >>> parse_numbers(["12,5", "1.234,5", "7", None, 3.0, "ít"], {","})
+    [12.5, 1234.5, '7', None, 3.0, 'ít']
+    """
+    return [_measured(v, signs) if isinstance(v, str) and not v.isdecimal() else v for v in values]
+
+
+def _measured(text, signs):
+    number, sign, why = _number(re.sub(" +", " ", text.translate(_SIGNS)).strip())
+    if why or not np.isfinite(number):
+        return text
+    if sign and len(sign) == 2:
+        if signs >= {".", ","}:
+            return f"{text}?"
+        if {".": ",", ",": "."}[sign[0]] in signs:
+            return number * 1000
+    return number
+
+
+def decimal_signs(values):
+    """Which of "." and "," the texts of a column use as decimal signs for sure, as a set."""
+    texts = {v for v in values if isinstance(v, str) and ("," in v or "." in v)}
+    return {sign for _, sign, _ in map(_number, (re.sub(" +", " ", t.translate(_SIGNS)).strip() for t in texts))
+            if sign and len(sign) == 1}  # fmt: skip

@@ -1,45 +1,177 @@
-"""Files from outside: read, understood and compared before anything is written.
+"""Files from outside, read as they stand there, piece by piece.
 
-    received = read(path)                 what is in the file, as it stands there
-    named = rename(received, layer)       its columns under the catalogue's names
-    trial = dry_run(held, layer, frame)  new, changed and refused rows, nothing written
-    store.write(trial.checked, ...)       one transaction, one version
+    with opened(path) as source:
+        for chunk in source.chunks(): ...     raw columns, and shapes where the file has any
+    source.crs, source.notes                  what it declares, what was left out
 
 Where the coordinates belong is the business of geo/crs.py; here a file only says what it declares.
 """
 
-import csv
-import hashlib
-import io
+import json
 import re
 import tempfile
-import zipfile
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyogrio
+import pyproj
 import shapely
 
-from layers import shapefile
-from layers.checks import CheckedLayer, sift
-from layers.errors import LayerError
+from layers import geojson, parcels, shapefile, sheets
+from layers.columns import fill_blanks, mapping, rename
+from layers.errors import LayerError, said
 from layers.letters import fold
 
+__all__ = ["MAX_BYTES", "TABLES", "VECTOR", "Chunk", "Source", "fill_blanks", "mapping", "opened", "read", "rename"]
+
 MAX_BYTES = 500_000_000
-MAX_UNPACKED = 2_000_000_000
-MAX_MEMBERS = 200
 MAX_ROWS = 2_000_000
+CHUNK = 5_000
 VECTOR = {".gpkg", ".geojson", ".json", ".kml", ".gpx", ".dxf", ".fgb", ".shp"}
 TABLES = {".csv", ".txt", ".tsv", ".xlsx"}
-_INSIDE_ZIP = (".gpkg", ".shp", ".geojson", ".kml", ".fgb", ".csv", ".xlsx")
+_IN_PARTS = {".gpkg", ".fgb", ".shp"}  # GDAL finds the n-th feature of these without reading the file again
+_WHOLE_BYTES = 100_000_000  # of a file that GDAL holds in memory as a whole
 
 # Words people write over coordinate columns, folded; the first of each pair is the easting or longitude.
-_EAST = ("lon", "long", "longitude", "kinh do", "lng", "easting", "e", "x", "toa do x", "point x", "xcoord")
-_NORTH = ("lat", "latitude", "vi do", "northing", "n", "y", "toa do y", "point y", "ycoord")
-_GUARD = re.compile(r"\A'(?='*[=+\-@\t\r])")  # before a text that Excel would take for a formula
-_WKT = ("wkt", "geom wkt", "geometry", "the geom", "hinh hoc")
+_EAST = ("lon", "long", "longitude", "kinh do", "lng", "easting", "e", "x", "toa do x", "point x", "xcoord", "kinh do e",
+         "coord x", "x coord", "xcoordinate", "x coordinate", "tdx", "td x", "toa do e", "dong", "kinh tuyen", "map x")  # fmt: skip
+_NORTH = ("lat", "latitude", "vi do", "northing", "n", "y", "toa do y", "point y", "ycoord", "vi do n", "coord y",
+          "y coord", "ycoordinate", "y coordinate", "tdy", "td y", "toa do n", "bac", "vi tuyen", "map y")  # fmt: skip
+_WKT = ("wkt", "geom wkt", "geometry", "the geom", "hinh hoc", "geom", "shape wkt")
+_PAIR = ("toa do", "coordinates", "coordinate", "location", "vi tri", "lat lon", "latlon", "lat long", "latlong",
+         "lon lat", "position", "gps", "toa do gps", "kinh do vi do", "vi do kinh do", "xy", "toa do xy")  # fmt: skip
+_BESIDE = {"m", "deg", "dd", "do", "wgs", "84", "wgs84", "vn", "2000", "vn2000", "vn-2000"}
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows. frame: raw columns, None where blank; first: number of the first row, from 0.
+
+    shapes: their geometries in the declared system, None where the file has none; unread: rows whose
+    geometry is there but cannot be read.
+    """
+
+    first: int
+    frame: pd.DataFrame
+    shapes: np.ndarray | None
+    unread: np.ndarray
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns of a table that say where a row lies: x and y, or one with both (pair), or wkt; None otherwise."""
+
+    x: str | None = None
+    y: str | None = None
+    pair: str | None = None
+    wkt: str | None = None
+
+    @property
+    def names(self):
+        return tuple(c for c in (self.x, self.y, self.pair, self.wkt) if c is not None)
+
+
+class Source:
+    """A file that was opened. kind: its suffix by content; sheets: names of its layers or sheets, where it has several.
+
+    crs: what it declares (pyproj.CRS) or None; notes: sentences about what was left out or read in a
+    particular way; both whole after chunks() was walked. sha256: of the file.
+    """
+
+    def __init__(self, shown, kind, sha256):
+        self.shown, self.kind, self.sha256 = shown, kind, sha256
+        self.crs, self.notes, self.sheets, self.has_shapes = None, [], (), kind in VECTOR
+        self._walk = None
+
+    def chunks(self):
+        """Walk the rows once, as Chunks; LayerError where the file breaks off, has no rows or too many."""
+        first = 0
+        for frame, shapes, unread in self._walk():
+            if not len(frame):
+                continue
+            if first + len(frame) > MAX_ROWS:
+                raise LayerError.of(
+                    "{name} has more than {most:,} rows. Split the file.",
+                    "{name} có hơn {most:,} dòng. Hãy chia nhỏ tệp.",
+                    name=self.shown,
+                    most=MAX_ROWS,
+                )
+            none = np.zeros(len(frame), dtype=bool)
+            yield Chunk(first, frame, shapes, none if unread is None else unread)
+            first += len(frame)
+        if not first:
+            raise LayerError.of("{name} has no rows.", "{name} không có dòng nào.", name=self.shown)
+
+
+@contextmanager
+def opened(path, *, sheet=None, shown=None):
+    """A file as a Source; LayerError says what is wrong with it and what to do.
+
+    Takes GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV and XLSX, also inside
+    a zip. Of several layers or sheets the first with rows is read (or `sheet`), and the others are named.
+    shown: the name of the file in sentences.
+    """
+    path = Path(path)
+    shown = shown or path.name
+    if not path.is_file():
+        raise LayerError.of("There is no file {path}.", "Không có tệp {path}.", path=path)
+    size = path.stat().st_size
+    if size == 0:
+        raise LayerError.of("{name} is empty.", "{name} trống.", name=shown)
+    if size > MAX_BYTES:
+        raise LayerError.of(
+            "{name} has {size:,.0f} MB; files up to {most:,.0f} MB are taken.",
+            "{name} có {size:,.0f} MB; chỉ nhận tệp đến {most:,.0f} MB.",
+            name=shown,
+            size=size / 1e6,
+            most=MAX_BYTES / 1e6,
+        )
+    kind, note = parcels.kind(path, path.suffix.lower(), shown)
+    with tempfile.TemporaryDirectory(prefix="cangxanh-") as folder:
+        inside = [path]
+        if kind in (".zip", ".kmz"):
+            inside = parcels.unpack(path, Path(folder), shown)
+            kind, inner = parcels.kind(inside[0], inside[0].suffix.lower(), inside[0].name)
+            note = note or inner
+        source = Source(shown, kind, parcels.digest(path))
+        source.notes += [note] if note else []
+        if kind in (".csv", ".txt", ".tsv"):
+            _table(source, sheets.open_csv(inside[0], shown))
+        elif kind == ".xlsx":
+            _table(source, sheets.open_xlsx(inside[0], sheet, shown))
+        elif kind in VECTOR:
+            _vector(source, inside, sheet, size, Path(folder))
+        else:
+            raise LayerError.of(
+                "{name}: files ending in '{kind}' are not read. Known are {known}.",
+                "{name}: không đọc được tệp có đuôi '{kind}'. Đọc được: {known}.",
+                name=shown,
+                kind=kind,
+                known=", ".join(sorted(k[1:] for k in VECTOR | TABLES | {".zip", ".kmz"})),
+            )
+        yield source
+
+
+def read(path, *, sheet=None):
+    """All rows of a file as one Received, for files known to be small."""
+    with opened(path, sheet=sheet) as source:
+        chunks = list(source.chunks())
+    frame = pd.concat([c.frame for c in chunks], ignore_index=True)
+    found = roles(frame.columns)
+    shapes = None
+    if source.has_shapes:
+        shapes = np.concatenate([c.shapes for c in chunks])
+    elif found.wkt:
+        shapes, _ = wkt_shapes(frame.pop(found.wkt))
+    if shapes is not None:
+        frame = gpd.GeoDataFrame(frame, geometry=shapes, crs=source.crs)
+    return Received(frame, source.crs, found.x, found.y, tuple(source.notes), source.sha256)
 
 
 @dataclass(frozen=True)
@@ -58,334 +190,266 @@ class Received:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A dry run. checked: the rows that can be taken. new, changed, same, missing: keys; changed rows with
-    {field: (old, new)}; missing are in the store but not in the file. refused: layers.catalogue.Problem."""
-
-    checked: CheckedLayer
-    new: list
-    changed: dict
-    same: int
-    missing: list
-    refused: list = field(default_factory=list)
-
-
-# --- reading ---
-
-
-def read(path, *, sheet=None):
-    """What is in a file, as Received; LayerError says what is wrong with it and what to do.
-
-    Takes GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV and XLSX, also inside
-    a zip. Of several layers or sheets the first with rows is read (or `sheet`), and the others are named.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise LayerError(f"There is no file {path}.")
-    size = path.stat().st_size
-    if size == 0:
-        raise LayerError(f"{path.name} is empty.")
-    if size > MAX_BYTES:
-        raise LayerError(f"{path.name} has {size / 1e6:,.0f} MB; files up to {MAX_BYTES / 1e6:,.0f} MB are taken.")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    kind = path.suffix.lower()
-    if kind in (".zip", ".kmz"):
-        with tempfile.TemporaryDirectory(prefix="cangxanh-") as folder:
-            inner = _unzip(path, Path(folder))
-            return _read_one(inner, inner.suffix.lower(), digest, sheet, path.name)
-    return _read_one(path, kind, digest, sheet, path.name)
-
-
-def _read_one(path, kind, digest, sheet, shown):
-    if kind in (".csv", ".txt", ".tsv"):
-        frame, notes = _csv(path, shown)
-    elif kind == ".xlsx":
-        frame, notes = _xlsx(path, sheet, shown)
-    elif kind in VECTOR:
-        return _vector(path, digest, sheet, shown)
-    else:
-        known = ", ".join(sorted(k[1:] for k in VECTOR | TABLES | {".zip", ".kmz"}))
-        raise LayerError(f"{shown}: files ending in '{kind}' are not read. Known are {known}.")
-    frame = frame.dropna(how="all")
-    if not len(frame):
-        raise LayerError(f"{shown} has no rows.")
-    if len(frame) > MAX_ROWS:
-        raise LayerError(f"{shown} has {len(frame):,} rows; up to {MAX_ROWS:,} are taken. Split the file.")
-    wkt = _column(frame, _WKT)
+def roles(columns):
+    """Roles of the columns of a table, by their names."""
+    wkt = _column(columns, _WKT)
     if wkt:
-        texts = [v if isinstance(v, str) else None for v in frame[wkt]]
-        shapes = shapely.from_wkt(texts, on_invalid="ignore")
-        unread = frame[wkt].notna().to_numpy() & shapely.is_missing(shapes)
-        if unread.any():
-            raise LayerError(f"{shown} row {int(unread.argmax()) + 1}: '{wkt}' is not WKT.")
-        frame = gpd.GeoDataFrame(frame.drop(columns=wkt), geometry=shapes)
-        return Received(frame, None, None, None, tuple(notes), digest)
-    x, y = _column(frame, _EAST), _column(frame, _NORTH)
-    if x is None or y is None:
-        x = y = None
-    return Received(frame, None, x, y, tuple(notes), digest)
+        return Roles(wkt=wkt)
+    x, y = _column(columns, _EAST), _column(columns, _NORTH)
+    if x is not None and y is not None:
+        return Roles(x, y)
+    return Roles(pair=_column(columns, _PAIR))
 
 
-def _vector(path, digest, sheet, shown):
+def _column(columns, words):
+    folded = {fold(re.sub(r"[_\W]+", " ", c)).strip(): c for c in columns if isinstance(c, str)}
+    plain = {" ".join(w for w in text.split() if w not in _BESIDE): c for text, c in reversed(folded.items())}
+    return next((known[w] for known in (folded, plain) for w in words if w in known), None)
+
+
+def wkt_shapes(values):
+    """(shapes, which could not be read) of a column of WKT; EWKT's SRID is passed over."""
+    texts = [re.sub(r"^\s*SRID=\d+;", "", v) if isinstance(v, str) else None for v in values]
+    shapes = shapely.from_wkt(texts, on_invalid="ignore")
+    given = np.array([not (v is None or (isinstance(v, float) and np.isnan(v))) for v in values], dtype=bool)
+    return shapes, given & shapely.is_missing(shapes)
+
+
+# --- tables ---
+
+
+def _table(source, sheet):
+    source.sheets, source.has_shapes = sheet.names, False
+
+    def walk():
+        held = []
+        for row in sheet.rows():
+            held.append(row)
+            if len(held) == CHUNK:
+                yield pd.DataFrame(held, columns=sheet.head, dtype=object), None, None
+                held = []
+        yield pd.DataFrame(held, columns=sheet.head, dtype=object), None, None
+        source.notes += sheet.notes
+
+    source._walk = walk
+
+
+# --- vector files ---
+
+
+def _vector(source, paths, sheet, size, folder):
+    if source.kind in (".geojson", ".json"):
+        source._walk = lambda: _geojson(source, paths[0], size)
+        return
+    if source.kind not in _IN_PARTS:
+        _not_too_large(source, size)
+    shown = source.shown
     try:
-        layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None] or [None]
-        if sheet is not None and sheet not in layers:
-            raise LayerError(f"{shown} has no layer '{sheet}'. It has: {', '.join(layers)}.")
-        frame = pyogrio.read_dataframe(path, layer=sheet or layers[0], max_features=MAX_ROWS + 1)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError) as e:
-        raise LayerError(f"{shown} cannot be read ({str(e).splitlines()[0]}).") from e
-    if not isinstance(frame, gpd.GeoDataFrame):
-        frame = pd.DataFrame(frame)
-    if not len(frame):
-        raise LayerError(f"{shown} has no rows.")
-    if len(frame) > MAX_ROWS:
-        raise LayerError(f"{shown} has more than {MAX_ROWS:,} rows. Split the file.")
-    key = path.with_name("fields.csv")  # beside a Shapefile that we gave out: names and texts that did not fit
-    if path.suffix.lower() == ".shp" and key.is_file():
-        frame = shapefile.restored(frame, key.read_text(encoding="utf-8-sig", errors="replace"))
-    notes = []
-    others = [x for x in layers if x != (sheet or layers[0])]
-    if others:
-        notes.append(f"Only the layer '{layers[0]}' was read; left out: {', '.join(others)}.")
-    return Received(frame, getattr(frame, "crs", None), None, None, tuple(notes), digest)
-
-
-def _csv(path, shown):
-    raw = path.read_bytes()
-    notes = []
-    for encoding in ("utf-8-sig", "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "cp1258"):
-        try:
-            text = raw.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise LayerError(f"{shown}: the text encoding is not known. Save it as UTF-8.")
-    if encoding == "cp1258":
-        notes.append("The text is not UTF-8; it was read as Windows-1258. Check the Vietnamese letters.")
-    if "\x00" in text:
-        raise LayerError(f"{shown} is not a text file.")
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    mark = max(";\t,|", key=first.count)
-    try:
-        rows = list(csv.reader(io.StringIO(text), delimiter=mark, strict=True))
-    except csv.Error as e:
-        raise LayerError(f"{shown} cannot be read as CSV ({e}).") from e
-    rows = [r for r in rows if any(c.strip() for c in r)]
-    if not rows:
-        raise LayerError(f"{shown} is empty.")
-    head = _headings(rows[0], shown)
-    for i, row in enumerate(rows[1:], 2):
-        if len(row) > len(head) and any(c.strip() for c in row[len(head) :]):
-            raise LayerError(f"{shown} line {i}: {len(row)} values, but only {len(head)} headings.")
-    body = [(r + [""] * len(head))[: len(head)] for r in rows[1:]]
-    frame = pd.DataFrame(body, columns=head, dtype=object)
-    return frame.map(lambda v: _GUARD.sub("", v.strip()) or None), notes
-
-
-def _xlsx(path, sheet, shown):
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as e:
-        raise LayerError(f"{shown} cannot be read as an Excel file ({e}).") from e
-    try:
-        names = book.sheetnames
-        if sheet is not None and sheet not in names:
-            raise LayerError(f"{shown} has no sheet '{sheet}'. It has: {', '.join(names)}.")
-        for name in [sheet] if sheet else names:
-            rows = [list(r) for r in book[name].iter_rows(values_only=True)]
-            rows = [r for r in rows if any(c is not None and str(c).strip() for c in r)]
-            if rows:
-                break
-        else:
-            raise LayerError(f"{shown} has no filled sheet.")
-    finally:
-        book.close()
-    others = [n for n in names if n != name]
-    notes = [f"Only the sheet '{name}' was read; left out: {', '.join(others)}."] if others else []
-    head = _headings(["" if c is None else str(c) for c in rows[0]], shown)
-    body = [(r + [None] * len(head))[: len(head)] for r in rows[1:]]
-    frame = pd.DataFrame(body, columns=head, dtype=object)
-    return frame.map(lambda v: (v.strip() or None) if isinstance(v, str) else v), notes
-
-
-def _headings(cells, shown):
-    head = [c.strip() for c in cells]
-    while head and not head[-1]:
-        head.pop()
-    blank = [i + 1 for i, h in enumerate(head) if not h]
-    doubled = sorted({h for h in head if h and head.count(h) > 1})
-    if not head or blank or doubled:
-        what = (
-            f"column {blank[0]} has no heading"
-            if blank
-            else f"the heading '{doubled[0]}' stands twice"
-            if doubled
-            else "there are no headings"
+        names = [name for name, kind in pyogrio.list_layers(paths[0]) if kind is not None] or [None]
+    except (pyogrio.errors.DataSourceError, UnicodeDecodeError) as e:
+        raise _unreadable(shown, e) from e
+    if sheet is not None and sheet not in names:
+        raise LayerError.of(
+            "{name} has no layer '{sheet}'. It has: {names}.",
+            "{name} không có lớp '{sheet}'. Có: {names}.",
+            name=shown,
+            sheet=sheet,
+            names=", ".join(map(str, names)),
         )
-        raise LayerError(f"{shown}: {what} in the first line.")
-    return head
+    chosen = sheet
+    if chosen is None:
+        chosen = next((n for n in names if len(names) > 1 and _features(paths[0], n) > 0), names[0])
+    source.sheets = tuple(n for n in names if n is not None)
+    others = [n for n in names if n != chosen]
+    if others and len(paths) == 1:
+        source.notes.append(
+            said(
+                "Only the layer '{name}' was read; left out: {others}.",
+                "Chỉ đọc lớp '{name}'; bỏ qua: {others}.",
+                name=chosen,
+                others=", ".join(others),
+            )
+        )
+    key = folder / "fields.csv"  # beside a Shapefile that we gave out: names and texts that did not fit
+    words = key.read_text(encoding="utf-8-sig", errors="replace") if key.is_file() else None
+
+    def walk():
+        for path in paths:
+            for frame in _gdal(source, path, chosen if len(paths) == 1 else None):
+                shapes = frame.geometry.to_numpy() if isinstance(frame, gpd.GeoDataFrame) else None
+                source.crs = getattr(frame, "crs", None) if source.crs is None else source.crs
+                plain = pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))
+                plain = plain if words is None else shapefile.restored(plain, words)
+                yield _plain(plain), np.full(len(plain), None, dtype=object) if shapes is None else shapes, None
+
+    source._walk = walk
 
 
-def _unzip(path, folder):
-    """The one readable file of a zip, unpacked into folder; its companions (.dbf, .prj, ...) beside it."""
+def _not_too_large(source, size):
+    if size > _WHOLE_BYTES:
+        raise LayerError.of(
+            "{name} has {size:,.0f} MB; files of this kind are taken up to {most:,.0f} MB. Save it as GeoPackage.",
+            "{name} có {size:,.0f} MB; loại tệp này chỉ nhận đến {most:,.0f} MB. Hãy lưu thành GeoPackage.",
+            name=source.shown,
+            size=size / 1e6,
+            most=_WHOLE_BYTES / 1e6,
+        )
+
+
+def _features(path, name):
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            if len(members) > MAX_MEMBERS:
-                raise LayerError(f"{path.name} holds {len(members)} files; up to {MAX_MEMBERS} are taken.")
-            if sum(m.file_size for m in members) > MAX_UNPACKED:
-                raise LayerError(f"{path.name} would unpack to more than {MAX_UNPACKED / 1e9:.0f} GB.")
-            for m in members:
-                inner = PurePosixPath(m.filename.replace("\\", "/"))
-                if inner.is_absolute() or ".." in inner.parts or ":" in m.filename:
-                    raise LayerError(f"{path.name} holds '{m.filename}', a path that leads out of the archive.")
-                if inner.suffix.lower() in (".zip", ".kmz"):
-                    raise LayerError(f"{path.name} holds another archive ('{inner.name}'). Unpack it first.")
-            # the system's own folders hold shadows of the files
-            members = [m for m in members if not m.filename.startswith("__MACOSX/")]
-            budget = MAX_UNPACKED
-            for m in members:
-                target = folder / PurePosixPath(m.filename.replace("\\", "/")).name
-                with archive.open(m) as source, open(target, "wb") as out:
-                    while block := source.read(1 << 20):
-                        budget -= len(block)
-                        if budget < 0:  # the sizes in the directory may lie
-                            raise LayerError(f"{path.name} unpacks to more than it says.")
-                        out.write(block)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as e:
-        raise LayerError(f"{path.name} cannot be unpacked ({e}).") from e
-    found = [p for suffix in _INSIDE_ZIP for p in sorted(folder.iterdir()) if p.suffix.lower() == suffix]
-    if not found:
-        raise LayerError(f"{path.name} holds no file that is read: {', '.join(s[1:] for s in _INSIDE_ZIP)}.")
-    if len(found) > 1 and found[0].suffix == found[1].suffix:
-        names = ", ".join(p.name for p in found)
-        raise LayerError(f"{path.name} holds several files ({names}). Put one in each archive.")
-    return found[0]
+        return pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError):
+        return 0
 
 
-def _column(frame, words):
-    folded = {fold(re.sub(r"[_\W]+", " ", c)): c for c in frame.columns if isinstance(c, str)}
-    return next((folded[w] for w in words if w in folded), None)
+def _gdal(source, path, layer):
+    try:
+        info = pyogrio.read_info(path, layer=layer)
+        kind = info.get("geometry_type") or ""
+        if "Curve" in kind or "Circular" in kind or "Compound" in kind or "MultiSurface" in kind:
+            source.notes.append(
+                said("Curves were drawn as chains of short lines.", "Các đường cong đã được vẽ thành chuỗi đoạn ngắn.")
+            )
+        if path.suffix.lower() not in _IN_PARTS and source.kind not in _IN_PARTS:
+            frame = pyogrio.read_dataframe(path, layer=layer, max_features=MAX_ROWS + 1)
+            for at in range(0, len(frame), CHUNK):
+                yield frame.iloc[at : at + CHUNK].reset_index(drop=True)
+            return
+        at = 0
+        while True:
+            frame = pyogrio.read_dataframe(path, layer=layer, skip_features=at, max_features=CHUNK)
+            yield frame
+            if len(frame) < CHUNK:
+                return
+            at += CHUNK
+    except (
+        pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError,
+        pyogrio.errors.GeometryError, shapely.errors.ShapelyError, UnicodeDecodeError, ValueError,
+    ) as e:  # fmt: skip
+        raise _unreadable(source.shown, e) from e
 
 
-# --- understanding ---
+def _unreadable(shown, error):
+    return LayerError.of(
+        "{name} cannot be read ({why}).", "{name} không đọc được ({why}).", name=shown,
+        why=(str(error).splitlines() or [type(error).__name__])[0],
+    )  # fmt: skip
 
 
-def mapping(layer, columns):
-    """Guess which column holds which field; {column: field}.
-
-    First by name, then by Vietnamese or English label, with or without a unit or name in brackets behind it.
-    """
-    names, labels = {}, {}
-    for f in layer.fields:
-        for word in (f.name, f.name.replace("_", " ")):
-            names.setdefault(fold(word), f.name)
-        for word in (f.vi, f.en):
-            labels.setdefault(fold(word), f.name)
-    out, taken = {}, set()
-    for known, inside in ((names, True), (labels, False)):
-        for c in columns:
-            before, _, bracket = str(c).rstrip(")").rpartition(" (")
-            spelled = _spellings(str(c), bracket if inside else before)
-            name = next((known[w] for w in map(fold, spelled) if w in known), None)
-            if name and name not in taken and c not in out:
-                out[c] = name
-                taken.add(name)
-    return {c: out[c] for c in columns if c in out}
-
-
-def _spellings(*texts):
-    return [w for t in texts if t for w in (re.sub(r"[_\W]+", " ", t), t)]
-
-
-def rename(frame, layer, columns):
-    """The columns of a frame under the catalogue's names, unmapped ones left out.
-
-    Codes that are numbers in the file become text; words of allowed values in either language become codes.
-    """
-    out = pd.DataFrame({f: frame[c] for c, f in columns.items()}, index=frame.index)
-    for f in layer.fields:
-        if f.name not in out:
-            continue
-        if f.kind == "text":
-            out[f.name] = out[f.name].map(_as_text)
-        if f.allowed:
-            words = {fold(w): c.value for c in f.allowed for w in (c.value, c.vi, c.en)}
-            out[f.name] = out[f.name].map(lambda v, words=words: words.get(fold(v), v) if isinstance(v, str) else v)
-    if layer.geometry:
-        shapes = frame.geometry if isinstance(frame, gpd.GeoDataFrame) else None
-        return gpd.GeoDataFrame(out, geometry=shapes, crs=getattr(frame, "crs", None))
-    return out
-
-
-def fill_blanks(frame, values):
-    """The frame with {field: value} put where the field is blank or missing."""
-    out = frame.copy()
-    for name, value in values.items():
-        held = out[name] if name in out else pd.Series(None, index=out.index, dtype=object)
-        out[name] = held.where(held.notna(), value)
-    return out
-
-
-def _as_text(value):
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value if isinstance(value, str) else str(value)
-
-
-def dry_run(held, layer, frame):
-    """What writing a frame would do, as a Trial; nothing is written.
-
-    held: the rows that are there, as a snapshot. frame: as rename() gives it, in EPSG:4326.
-    """
-    checked, refused, _ = sift(layer, frame)
-    there = _by_key(layer, held)
-    here = _by_key(layer, checked.rows)
-    new = [k for k in here if k not in there]
-    changed, same = {}, 0
-    for key in here:
-        if key in there:
-            differences = _differences(layer, there[key], here[key])
-            if differences:
-                changed[key] = differences
-            else:
-                same += 1
-    return Trial(checked, new, changed, same, [k for k in there if k not in here], refused)
-
-
-def _by_key(layer, frame):
-    return {tuple(_shown(r[k]) for k in layer.key): r for r in frame.to_dict("records")}
-
-
-def _differences(layer, old, new):
+def _plain(frame):
+    """Columns of texts, numbers, dates and None, as a table would hold them."""
     out = {}
-    for f in layer.fields:
-        a, b = _shown(old[f.name]), _shown(new[f.name])
-        if a != b:
-            out[f.name] = (a, b)
-    if layer.geometry:
-        a, b = old["geometry"], new["geometry"]
-        alike = a is b or (
-            a is not None and b is not None and shapely.equals_exact(a, b, tolerance=1e-9, normalize=True)
+    for name in frame.columns:
+        values = frame[name]
+        if values.dtype.kind in "iub":
+            out[name] = pd.Series(values.tolist(), index=frame.index, dtype=object)
+        else:
+            out[name] = pd.Series([_value(v) for v in values], index=frame.index, dtype=object)
+    return pd.DataFrame(out, index=frame.index, columns=list(frame.columns))
+
+
+def _value(value):
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, float):
+        return None if value != value else value
+    if isinstance(value, np.generic):
+        return _value(value.item())
+    if isinstance(value, bytes | bytearray | memoryview):
+        return None
+    if isinstance(value, list | dict | tuple | np.ndarray):
+        return json.dumps(value.tolist() if isinstance(value, np.ndarray) else value, ensure_ascii=False, default=str)
+    return value
+
+
+def _geojson(source, path, size):
+    features = geojson.Features(path, source.shown)
+    columns, held = [], []
+    try:
+        for feature in features:
+            held.append(feature)
+            if len(held) == CHUNK:
+                yield _features_frame(held, columns)
+                held = []
+    except geojson.Other:
+        if held or columns or not _is_geojson(path):
+            raise LayerError.of(
+                "{name} is JSON, but not GeoJSON.", "{name} là JSON nhưng không phải GeoJSON.", name=source.shown
+            ) from None
+        _not_too_large(source, size)
+        for frame in _gdal(source, path, None):
+            source.crs = frame.crs if isinstance(frame, gpd.GeoDataFrame) else None
+            shapes = frame.geometry.to_numpy() if source.crs is not None else np.full(len(frame), None, dtype=object)
+            yield _plain(pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))), shapes, None
+        return
+    yield _features_frame(held, columns)
+    source.crs = _json_crs(source, features.crs)
+
+
+def _is_geojson(path):
+    """Whether a JSON file that is no FeatureCollection may be given to GDAL: one geometry or feature, ESRI's or Topo."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        head = file.read(200_000)
+    kinds = "Feature|Point|MultiPoint|LineString|MultiLineString|Polygon|MultiPolygon|GeometryCollection|Topology"
+    return bool(re.search(rf'"type"\s*:\s*"(?:{kinds})"|"geometryType"\s*:\s*"esri', head))
+
+
+def _features_frame(features, columns):
+    """(frame, shapes, unread) of features; columns grows by what they have."""
+    known, rows, shapes = set(columns), [], []
+    for feature in features:
+        given = feature.get("properties")
+        given = given if isinstance(given, dict) else {}
+        if feature.get("id") is not None and "id" not in given:
+            given = {"id": feature["id"], **given}
+        for name in given:
+            if name not in known:
+                known.add(name)
+                columns.append(name)
+        rows.append(given)
+        shapes.append(feature.get("geometry"))
+    frame = pd.DataFrame(
+        {name: pd.Series([_value(row.get(name)) for row in rows], dtype=object) for name in columns},
+        index=range(len(rows)),
+        columns=list(columns),
+    )
+    texts = [None if g is None else json.dumps(g) for g in shapes]
+    made = shapely.from_geojson(texts, on_invalid="ignore")
+    unread = np.array([t is not None for t in texts], dtype=bool) & shapely.is_missing(made)
+    return frame, np.asarray(made, dtype=object), unread
+
+
+def _json_crs(source, member):
+    """The system of a GeoJSON file: WGS 84 by its law, or what the old member "crs" names."""
+    name = (member or {}).get("properties", {}).get("name") if isinstance(member, dict) else None
+    if not isinstance(name, str):
+        return pyproj.CRS(4326)
+    try:
+        return pyproj.CRS.from_user_input("EPSG:4326" if "CRS84" in name.upper() else name)
+    except pyproj.exceptions.CRSError:
+        source.notes.append(
+            said(
+                "The file names a coordinate system that is not known: {name}.",
+                "Tệp ghi một hệ tọa độ không biết: {name}.",
+                name=name[:80],
+            )
         )
-        if not alike and not (a is not None and b is not None and _same_area(a, b)):
-            out["geometry"] = ("", "moved" if a is not None and b is not None else "added" if a is None else "removed")
-    return out
+        return None
 
 
-def _same_area(a, b):
-    """A polygon and a multipolygon of it are one shape."""
-    if not shapely.get_dimensions(a) == shapely.get_dimensions(b) == 2:
-        return False
-    a, b = (shapely.multipolygons(shapely.get_parts(g)) if shapely.get_type_id(g) == 3 else g for g in (a, b))
-    return bool(shapely.equals_exact(a, b, tolerance=1e-9, normalize=True)) or bool(shapely.equals(a, b))
-
-
-def _shown(value):
-    return None if value is None or pd.isna(value) else value
+def cell(value):
+    """A raw value as text, as people would read it in a table; "" for a blank."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, datetime) and value.time() == time(0):
+        value = value.date()
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, Decimal):
+        return str(value)
+    return str(value)

@@ -1,47 +1,35 @@
 """A file on its way into a layer: read, its coordinates understood, its columns matched, tried, applied.
 
-    with prepared(...) as p:      everything but the writing, as Prepared; rows lie in a scratch file
-        apply(store, p, ...)      one transaction, one version
+    with prepare(...) as prepared:      everything but the writing; the rows lie in a scratch file
+        apply(store, prepared, ...)     one transaction, one version
 
 Nothing is written before apply(). Every step says what it did in `notes`, and what it needs in an
 ImportRefused, so that the command line and pages can show the same. Only some rows are in memory at once.
 """
 
 import csv
-import math
+import shutil
 import tempfile
 import weakref
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 
-from geo import coordinates, crs, encoding
+from geo import crs
 from layers import checks, ingest
 from layers.catalogue import ALL
-from layers.errors import LayerError, said, vietnamese
-from layers.staging import Staging, key_text
+from layers.rows import frame_of
+from layers.staging import Staging
 from layers.trials import CHANGED, NEW, Held, Trial, compare
-from server import placing
+from server.arrivals import Arrival, ImportRefused, Stopped, option, reading_of, steps
 from server.i18n import N_
 
+__all__ = ["ImportRefused", "Prepared", "Stopped", "apply", "doctor", "option", "prepare", "reading_of", "samples"]
+
 MODES = ("upsert", "replace", "append")
-SHOWN = 200
-LISTED = 20  # odd rows named in one note
-_TEXTS = 2_000  # different texts of a column by which its encoding is told
-
-
-class ImportRefused(LayerError):
-    """A file that cannot go on without a decision; the sentence says which."""
-
-    code = "import"
-
-
-class Stopped(Exception):
-    """stop() said so; nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,7 @@ class Prepared:
     (geo.crs.Diagnosis) or None; notes: what was done and what is odd; warnings: odd rows, at most SHOWN of
     each kind, as layers.checks.Problem, which do not keep a row out; sha256: of the file; name: of the file;
     rows: in the file; version: of the layer it was compared with. The rows lie in `staging`, which goes
-    with this object.
+    with this object, or at close().
     """
 
     layer: object
@@ -68,18 +56,16 @@ class Prepared:
     version: int
     staging: Staging
     placement: object = None
-    _folder: object = field(default=None, repr=False)
+    end: object = None  # lets go of the scratch file
 
     def checked(self):
         """All taken rows as one CheckedLayer; for layers known to be small."""
         parts = [p.rows for _, _, p in self.staging.pieces()]
-        empty = self.layer.fields and pd.DataFrame(columns=[f.name for f in self.layer.fields])
-        return checks.CheckedLayer(self.layer, pd.concat(parts, ignore_index=True) if parts else empty)
+        rows = pd.concat(parts, ignore_index=True) if parts else frame_of(self.layer, [])
+        return checks.CheckedLayer(self.layer, rows)
 
     def close(self):
-        self.staging.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self.end()
 
     def __enter__(self):
         return self
@@ -104,7 +90,7 @@ def prepare(
     folder: where the scratch file goes; else in a folder of its own, which goes with the Prepared.
     """
     layer, path = ALL[layer_name], Path(path)
-    step = _steps(progress, stop)
+    step = steps(progress, stop)
     step(0.0, N_("The file is read"))
     if layer.gated and (mode != "upsert" or layer_name != "hotspots"):
         raise ImportRefused.of(
@@ -120,456 +106,121 @@ def prepare(
         )
     version = store.versions().get(layer_name, 0)
     held = Held(layer, store.snapshot(layer_name) if held is None else held)
-    own = None
-    if folder is None:
-        own = tempfile.TemporaryDirectory(prefix="cangxanh-rows-")
-        folder = own.name
-    staging = Staging(folder, layer)
-    try:
-        arrival = _Arrival(store, layer, staging, dict(columns or {}), name or path.name, step)
+    with _scratch(layer, folder) as (staging, end):
+        arrival = Arrival(store, layer, staging, dict(columns or {}), name or path.name, step)
         arrival.read(path, sheet)
         arrival.place(reading)
         arrival.check(held, fill or {}, mode)
         trial = compare(staging, held, step=lambda share: step(0.8 + 0.2 * share, N_("Rows are compared")))
-    except BaseException:
+        made = Prepared(
+            layer, trial, arrival.match, arrival.left_out(), arrival.diagnosis, arrival.notes, arrival.warnings,
+            arrival.sha256, arrival.name, arrival.rows, version, staging, arrival.placement,
+        )  # fmt: skip
+        object.__setattr__(made, "end", weakref.finalize(made, end))
+    return made
+
+
+@contextmanager
+def _scratch(layer, folder):
+    """(a Staging, what lets go of it); it is let go of at once where the block fails."""
+    own = None if folder is not None else tempfile.mkdtemp(prefix="cangxanh-rows-")
+    staging = Staging(folder or own, layer)
+
+    def end():
         staging.close()
         if own is not None:
-            own.cleanup()
-        raise
-    made = Prepared(
-        layer, trial, arrival.match, arrival.left_out(), arrival.diagnosis, arrival.notes, arrival.warnings,
-        arrival.sha256, arrival.name, arrival.rows, version, staging, arrival.placement, own,
-    )  # fmt: skip
-    weakref.finalize(made, staging.close)
-    return made
+            shutil.rmtree(own, ignore_errors=True)
 
-
-def _steps(progress, stop):
-    def step(share, words):
-        if stop is not None and stop():
-            raise Stopped
-        if progress is not None:
-            progress(share, words)
-
-    return step
-
-
-class _Arrival:
-    """One file between its reading and the trial."""
-
-    def __init__(self, store, layer, staging, chosen, name, step):
-        self.store, self.layer, self.staging, self.chosen, self.name, self._step = (
-            store, layer, staging, chosen, name, step,
-        )  # fmt: skip
-        self.notes, self.warnings, self.rows, self.sha256, self.crs = [], [], 0, "", None
-        self.match, self.diagnosis, self.placement, self._wards = {}, None, None, None
-        self.positions = placing.Positions()
-        self._texts, self._signs, self._unread = {}, {}, 0
-
-    # --- reading ---
-
-    def read(self, path, sheet):
-        """Bring all rows into the scratch file, and learn what can only be told of the whole: encodings, signs."""
-        with ingest.opened(path, sheet=sheet, shown=self.name) as source:
-            self.sha256 = source.sha256
-            for chunk in source.chunks():
-                if not self.rows:
-                    self._settle_chosen(chunk.frame.columns)
-                self.positions.roles(chunk, source, self.chosen)
-                chunk = self.positions.feed(chunk)
-                self.staging.take_raw(chunk)
-                self._match()
-                self._learn(chunk.frame)
-                self.rows += len(chunk.frame)
-                self._step(0.35 * (1 - math.exp(-self.rows / 50_000)), N_("The file is read"))
-            self.notes += source.notes
-            self.crs = source.crs
-        self._mend = {c: found for c, texts in self._texts.items() if (found := encoding.survey(texts))}
-        for c, found in self._mend.items():
-            self.notes.append(
-                said(
-                    "The text of '{name}' was in {old} and was brought to Unicode. Check a few names.",
-                    "Chữ trong cột '{name}' theo {old}, đã chuyển về Unicode. Hãy kiểm tra vài tên.",
-                    name=c,
-                    old=found.encoding,
-                )
-            )
-
-    def _settle_chosen(self, there):
-        for c, f in self.chosen.items():
-            if c not in there:
-                raise ImportRefused.of(
-                    "{file} has no column '{name}'. It has: {names}.",
-                    "{file} không có cột '{name}'. Có: {names}.",
-                    file=self.name,
-                    name=c,
-                    names=", ".join(map(str, there)),
-                )
-            if f and f not in self.layer.by_name and f not in placing.ROLES:
-                raise ImportRefused.of(
-                    "{layer} has no field '{name}'. It has: {names}.",
-                    "{label} không có trường '{name}'. Có: {names}.",
-                    layer=self.layer.name,
-                    label=self.layer.vi,
-                    name=f,
-                    names=", ".join(self.layer.by_name),
-                )
-
-    def _match(self):
-        named = self._named()
-        chosen = {c: f for c, f in self.chosen.items() if f in self.layer.by_name}
-        guessed = ingest.mapping(self.layer, [c for c in named if c not in self.chosen])
-        self.match = {c: f for c, f in guessed.items() if f not in chosen.values()} | chosen
-
-    def _named(self):
-        """The columns that hold facts, not places."""
-        roles = self.positions._roles
-        return [c for c in self.staging.columns if roles is None or c not in roles.names]
-
-    def left_out(self):
-        return [c for c in self._named() if c not in self.match]
-
-    def _learn(self, frame):
-        for c in frame.columns:
-            texts = self._texts.setdefault(c, set())
-            if len(texts) < _TEXTS:
-                odd = {v for v in frame[c] if isinstance(v, str) and not v.isascii()}
-                texts.update(list(odd)[: _TEXTS - len(texts)])
-        for c, f in self.match.items():
-            if c in frame and self.layer.by_name[f].kind in ("number", "integer"):
-                self._signs[c] = self._signs.get(c, set()) | coordinates.decimal_signs(frame[c])
-
-    def _readable(self, frame):
-        """The frame with text of old fonts (TCVN3, VNI, Windows-1258) in Unicode and decimal commas as numbers."""
-        for c, found in self._mend.items():
-            frame[c] = pd.Series(encoding.mend(frame[c], found), index=frame.index, dtype=object)
-        for c, signs in self._signs.items():
-            frame[c] = pd.Series(coordinates.parse_numbers(frame[c], signs), index=frame.index, dtype=object)
-        return frame
-
-    # --- placing ---
-
-    def place(self, reading):
-        """Find the system of the coordinates; ImportRefused where somebody must say which one it is."""
-        if self.layer.geometry is None:
-            return
-        found = self.positions.numbers()
-        if found is None or not (np.isfinite(found[0]) & np.isfinite(found[1])).any():
-            self._tell_unread(found)
-            return
-        x, y, why = found
-        self._tell_unread(found)
-        self._step(0.36, N_("The coordinates are examined"))
-        self._wards = placing.Wards(self.store)
-        places = placing.Places(self._wards)
-        named = self._named()
-        for _, frame, _, _, _ in self.staging.raw():
-            places.feed(self._readable(frame), named)
-            self._step(0.38, N_("The coordinates are examined"))
-        self.named = places.numbers()
-        self.diagnosis = crs.diagnose(x, y, placing.area(self.store), places=places.outlines(), declared=self.crs)
-        self.notes.append(said("{en}", "{vi}", en=self.diagnosis.reason_en, vi=self.diagnosis.reason_vi))
-        self.placement = _placement(self.diagnosis, reading)
-        zero = (x == 0) & (y == 0)
-        self._x, self._y = np.where(zero, np.nan, x), np.where(zero, np.nan, y)
-        self._zero = zero
-        if zero.any():
-            self.notes.append(
-                said(
-                    "{count} rows have the coordinates 0, 0 (first: row {row}); they get no position.",
-                    "{count} dòng có tọa độ 0, 0 (đầu tiên: dòng {row}); các dòng này không có vị trí.",
-                    count=int(zero.sum()),
-                    row=int(zero.argmax()) + 1,
-                )
-            )
-        self._warn_far()
-
-    def _tell_unread(self, found):
-        why = np.zeros(0, dtype="U8") if found is None else found[2]
-        bad = np.flatnonzero((why != "") & (why != "blank"))
-        if len(bad):
-            self.notes.append(
-                said(
-                    "Coordinates of {count} rows cannot be read (first: row {row}); they get no position.",
-                    "Không đọc được tọa độ của {count} dòng (đầu tiên: dòng {row}); các dòng này không có vị trí.",
-                    count=len(bad),
-                    row=int(bad[0]) + 1,
-                )
-            )
-        for row in bad[:SHOWN]:
-            told = coordinates.problem(int(row), None, str(why[row]))
-            reason = said("{en}", "{vi}", en=_bare(told.en), vi=_bare(told.vi))
-            self.warnings.append(checks.Problem(reason, int(row), "geometry", layer=self.layer))
-
-    def _warn_far(self):
-        far = np.flatnonzero((self.diagnosis.rows == crs.FITS_NOTHING) & ~self._zero)
-        if self.placement.rows is None and len(far):
-            self._warn(
-                [(int(r), "") for r in far[:SHOWN]],
-                lambda found: said("row {row}", "dòng {row}", row=found[0] + 1),
-                said(
-                    "{count} points lie more than 10 km from where they should, outside the city or the place they name",
-                    "{count} điểm nằm cách nơi mong đợi hơn 10 km, ngoài thành phố hoặc ngoài nơi được ghi",
-                    count=len(far),
-                ),
-            )
-
-    def _warn(self, found, sentence, head):
-        """A note that names the first rows, and a warning for each."""
-        told = [sentence(f) for f in found]
-        listed = told[:LISTED]
-        more = ("", "") if len(told) == len(listed) else (" …", " …")
-        self.notes.append(
-            said(
-                "{head}: {rows}{more}.",
-                "{head_vi}: {rows_vi}{more}.",
-                head=head,
-                head_vi=vietnamese(head),
-                rows="; ".join(listed),
-                rows_vi="; ".join(map(vietnamese, listed)),
-                more=more[0],
-            )  # fmt: skip
-        )
-        self.warnings += [
-            checks.Problem(t, f[0], "geometry", layer=self.layer) for f, t in zip(found, told, strict=True)
-        ][:SHOWN]
-
-    # --- checking ---
-
-    def check(self, held, fill, mode):
-        """Check every row against the catalogue; what can be taken lies in the scratch file then."""
-        layer, staging = self.layer, self.staging
-        differing, elsewhere, repaired = [], [], 0
-        label_points = self._points_only_label()
-        for first, frame, shapes, high, unread in staging.raw():
-            count = len(frame)
-            frame = self._readable(frame)
-            numbers = first + np.arange(count)
-            lost = np.zeros(count, dtype=bool)
-            if layer.geometry:
-                frame, lost = self._with_shapes(frame, shapes, first, label_points)
-            made = ingest.rename(frame, layer, self.match)
-            made = _numbered(made, layer, fill, numbers)
-            keys = self._keys(made)
-            if mode == "upsert":
-                made = _kept(held, layer, made, keys)
-            staging.take_keys(numbers, keys)
-            checked, refused, at = checks.sift(layer, made, alone=True)
-            refused = [p.at(int(numbers[p.row])) for p in refused]
-            refused += self._unreadable(frame, numbers, at, unread, lost)
-            staging.take(numbers[at], checked, [keys[i] or key_text((None,)) for i in at])
-            staging.refuse(refused)
-            staging.repaired(_renumbered(checked.repairs, numbers[at]))
-            if layer.geometry:
-                repaired += int(high.sum())
-                elsewhere += self._elsewhere(frame, first)
-                differing += [
-                    (int(numbers[at[i]]), *rest, _shown_key(layer, checked.rows, i))
-                    for i, *rest in placing.areas_that_differ(layer, checked.rows)
-                ]
-            self._step(0.4 + 0.4 * (first + count) / max(self.rows, 1), N_("Rows are checked"))
-        staging.refuse_doubled()
-        staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
-        self._tell(elsewhere, differing, repaired, label_points)
-
-    def _keys(self, made):
-        if any(k not in made for k in self.layer.key):
-            return [None] * len(made)
-        return [None if all(p is None for p in k) else key_text(k) for k in checks.key_texts(self.layer, made)]
-
-    def _replaced(self, frame, held, mode):
-        if mode == "replace":
-            return np.ones(len(frame), dtype=bool)
-        there = np.zeros(len(frame), dtype=bool)
-        for _, keys, _ in self.staging.pieces():
-            at = held.find(keys)
-            there[at[at >= 0]] = True
-        return there
-
-    def _points_only_label(self):
-        """Whether the coordinates of the file are points beside areas: then they say nothing about the outlines."""
-        roles = self.positions._roles
-        return self.layer.geometry == "Polygon" and roles is not None and (roles.x or roles.pair) is not None
-
-    def _with_shapes(self, frame, shapes, first, label_points):
-        """(the frame with geometry in EPSG:4326, which rows fit no system of the file)."""
-        count, lost = len(frame), np.zeros(len(frame), dtype=bool)
-        made = np.full(count, None, dtype=object)
-        if self.placement is not None:
-            lost = self.placement.lost(count, first)
-            if shapes is not None:
-                made = self.placement.shapes(shapes, first)
-                made[self._zero[first : first + count]] = None
-            else:
-                span = slice(first, first + count)
-                lon, lat = self.placement.points(self._x[span], self._y[span], first)
-                there = np.isfinite(lon) & np.isfinite(lat)
-                made[there] = shapely.points(lon[there], lat[there])
-        self._spots = made
-        if label_points:
-            made, lost = np.full(count, None, dtype=object), np.zeros(count, dtype=bool)
-        return gpd.GeoDataFrame(frame, geometry=made, crs="EPSG:4326"), lost
-
-    def _elsewhere(self, frame, first):
-        if self.placement is None or self._wards is None:
-            return []
-        points = self._spots
-        points = np.where(shapely.get_type_id(points) == 0, points, None)
-        named = self.named[first : first + len(frame)]
-        return [(first + r, *rest) for r, *rest in placing.misplaced(self._wards, named, points)]
-
-    def _unreadable(self, frame, numbers, at, unread, lost):
-        """Problems of rows that would lose their place in silence."""
-        taken, out = set(at.tolist()), []
-        for i in np.flatnonzero(unread | lost):
-            reason = (
-                said("the geometry cannot be read.", "không đọc được hình học.")
-                if unread[i]
-                else said(
-                    "the coordinates fit none of the systems of this file, or several.",
-                    "tọa độ không hợp với hệ nào của tệp này, hoặc hợp với nhiều hệ.",
-                )
-            )
-            if i in taken or unread[i]:
-                out.append(checks.Problem(reason, int(numbers[i]), "geometry", layer=self.layer, key=_first(frame, i)))
-        return out
-
-    def _tell(self, elsewhere, differing, high, label_points):
-        if high:
-            self.notes.append(
-                said(
-                    "Heights (or measures) of {count} geometries were left out, the map is flat.",
-                    "Đã bỏ độ cao (hoặc số đo) của {count} hình, vì bản đồ phẳng.",
-                    count=high,
-                )
-            )
-        count, repairs = self.staging.repairs(LISTED)
-        self.notes += repairs
-        if count > len(repairs):
-            self.notes.append(
-                said("{count} outlines were repaired in all.", "Tổng cộng đã sửa {count} đường biên.", count=count)
-            )
-        if label_points and self.placement is not None:
-            self.notes.append(
-                said(
-                    "The coordinates are points and this layer holds areas: the outlines stay as they are.",
-                    "Tọa độ là các điểm còn lớp này gồm các vùng: đường biên giữ nguyên.",
-                )
-            )
-        if elsewhere:
-            self._warn(
-                elsewhere,
-                lambda found: placing.misplaced_sentence(self._wards, found),
-                said(
-                    "{count} points lie in another ward than the row says",
-                    "{count} điểm nằm ở phường xã khác với dòng ghi",
-                    count=len(elsewhere),
-                ),
-            )
-        if differing:
-            self._warn(
-                differing,
-                lambda found: placing.area_sentence(found[-1], found[:-1]),
-                said(
-                    "{count} official areas differ from the drawn ones by more than 5 %",
-                    "{count} diện tích công bố lệch hơn 5 % so với hình vẽ",
-                    count=len(differing),
-                ),
-            )
-
-
-def _placement(diagnosis, reading):
-    if reading == placing.PARTS:
-        if len(diagnosis.parts) < 2:
-            raise ImportRefused.of(
-                "The file does not hold several systems. {why}", "Tệp không có nhiều hệ tọa độ. {why_vi}",
-                why=diagnosis.reason_en, why_vi=diagnosis.reason_vi,
-            )  # fmt: skip
-        return placing.Placement(tuple(p.first for p in diagnosis.parts), diagnosis.rows)
-    if reading is not None:
-        return placing.Placement((reading,))
-    if diagnosis.verdict == "sure":
-        return placing.Placement((diagnosis.first,))
-    raise ImportRefused.of(
-        "{why} Say which one it is with {choices}.", "{why_vi} Hãy cho biết bằng {choices}.",
-        why=diagnosis.reason_en, why_vi=diagnosis.reason_vi, choices=_choices(diagnosis),
-    )  # fmt: skip
-
-
-def _choices(diagnosis):
-    tied = [r for part in diagnosis.parts for r in part.tied] or []
-    words = list(dict.fromkeys(option(r) for r in tied[:4]))
-    words = [PARTS_WORD, *words] if diagnosis.verdict == "mixed" else words
-    return " or ".join(f"--crs {w}" for w in words) if words else "--crs CODE"
-
-
-PARTS_WORD = placing.PARTS
-
-
-def option(reading):
-    """A reading as it is written on the command line: 9210, 9210:swapped, 4326:shifted, parts."""
-    if reading == placing.PARTS:
-        return PARTS_WORD
-    marks = [w for w, on in (("swapped", reading.swapped), ("shifted", reading.shifted)) if on]
-    return ":".join([str(reading.epsg), *marks])
-
-
-def reading_of(text):
-    """The reading named by option(); ImportRefused for one that is not known."""
-    if text.strip().lower() == PARTS_WORD:
-        return placing.PARTS
-    code, *marks = text.upper().removeprefix("EPSG:").split(":")
     try:
-        return crs.reading(int(code), swapped="SWAPPED" in marks, shifted="SHIFTED" in marks)
-    except ValueError as e:
-        raise ImportRefused.of(
-            "'{text}' is not a reading: {why}", "'{text}' không phải là một cách đọc: {why}", text=text, why=e
-        ) from e
+        yield staging, end
+    except BaseException:
+        end()
+        raise
 
 
-def _numbered(made, layer, fill, numbers):
-    """Blanks filled; "#" in the value of a key becomes the number of the row."""
-    for name, value in fill.items():
-        if name in layer.key and isinstance(value, str) and "#" in value:
-            own = pd.Series([value.replace("#", f"{n + 1:04}") for n in numbers], index=made.index, dtype=object)
-            held = made[name] if name in made else pd.Series(None, index=made.index, dtype=object)
-            made[name] = held.where(held.notna(), own)
-    return ingest.fill_blanks(made, {k: v for k, v in fill.items() if not (k in layer.key and "#" in str(v))})
+@dataclass(frozen=True)
+class Sample:
+    """A column of a file: its name, its first different values as text, how many of the first rows have one, and
+    the guessed field (None where none fits). role: "@x", "@y", "@pair" or "@wkt" for columns that say where a row
+    lies, else ""."""
+
+    name: str
+    values: tuple
+    filled: int
+    field: str | None
+    role: str
 
 
-def _kept(held, layer, made, keys):
-    """Rows that are in the store already keep their fields, and place, where the file has no such column."""
-    at = held.find([k or "" for k in keys])
-    known = at >= 0
-    for f in layer.fields:
-        if f.name not in made.columns:
-            values = pd.Series([None] * len(made), index=made.index, dtype=object)
-            values[known] = held.frame[f.name].to_numpy(dtype=object)[at[known]]
-            made[f.name] = values
-    if layer.geometry and made.geometry.isna().all():
-        shapes = np.full(len(made), None, dtype=object)
-        shapes[known] = held.frame.geometry.to_numpy()[at[known]]
-        made = made.set_geometry(gpd.GeoSeries(shapes, index=made.index, crs=made.crs))
-    return made
+def samples(path, sheet=None, *, layer_name=None, most=5, name=None):
+    """(tuple of Sample, names of all layers or sheets of the file), for the step that matches columns.
+
+    Looks at the first rows only.
+    """
+    with ingest.opened(path, sheet=sheet, shown=name) as source:
+        first = next(source.chunks())
+    frame = first.frame
+    found = ingest.Roles() if source.has_shapes else ingest.roles(frame.columns)
+    places = {found.x: "@x", found.y: "@y", found.pair: "@pair", found.wkt: "@wkt"}
+    guessed = ingest.mapping(ALL[layer_name], [c for c in frame.columns if c not in found.names]) if layer_name else {}
+    out = []
+    for c in frame.columns:
+        given = frame[c].dropna()
+        values = tuple(dict.fromkeys(ingest.cell(v)[:80] for v in given[:1_000]))[:most]
+        out.append(Sample(str(c), values, len(given), guessed.get(c), places.get(c, "")))
+    return tuple(out), source.sheets
 
 
-def _renumbered(repairs, numbers):
-    """Repairs of a piece with the row numbers of the file; the word about heights is said once for all rows."""
-    return [r.at(int(numbers[r.row])) for r in repairs if getattr(r, "row", None) is not None]
+@dataclass(frozen=True)
+class Option:
+    """One way to read the coordinates of a file. text: as prepare's `reading` and --crs take it (reading_of);
+    reading: geo.crs.Reading, None for "parts"; points: (row from 0, lon, lat) of some rows, the same in every Option."""
+
+    text: str
+    reading: object
+    points: tuple
 
 
-def _shown_key(layer, rows, i):
-    return checks.name_of(layer, rows, i)
+@dataclass(frozen=True)
+class Seen:
+    """What the coordinate doctor sees in a file. diagnosis: geo.crs.Diagnosis, None where it has no coordinates.
+
+    options: the best reading and its rivals, best first (at most four; of a file in several systems first
+    "parts", each row in its own). apart_m: between the best two. notes: how the file was read.
+    """
+
+    diagnosis: object
+    options: tuple
+    apart_m: float
+    notes: tuple = ()
 
 
-def _first(frame, i):
-    value = frame.iloc[i, 0] if len(frame.columns) else None
-    return ingest.cell(value) if not isinstance(value, shapely.Geometry) else ""
+def doctor(store, path, *, sheet=None, columns=None, layer_name=None, progress=None, stop=None, most=60, name=None):
+    """What the coordinates of a file are, as Seen; nothing is written. LayerError where it cannot be read."""
+    layer, step = ALL[layer_name or "hotspots"], steps(progress, stop)
+    step(0.0, N_("The file is read"))
+    with _scratch(layer, None) as (staging, end):
+        arrival = Arrival(store, layer, staging, dict(columns or {}), name or Path(path).name, step)
+        arrival.read(path, sheet)
+        there = arrival.examine()
+        end()
+    if not there:
+        return Seen(None, (), float("nan"), tuple(arrival.notes))
+    diagnosis, x, y = arrival.diagnosis, arrival.x, arrival.y
+    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))] if len(rows) else rows
+    found = [r for part in diagnosis.parts for r in part.tied]
+    found += [part.second for part in diagnosis.parts if part.second is not None]
+    found = list(dict.fromkeys((r.epsg, r.swapped, r.shifted) for r in found))
+    readings = [crs.reading(epsg, swapped=swapped, shifted=shifted) for epsg, swapped, shifted in found]
+    options = [Option(option(r), r, _points(rows, *crs.to_wgs84(x[rows], y[rows], r))) for r in readings]
+    if diagnosis.verdict == "mixed":
+        lon, lat = (values[rows] for values in arrival.settled("parts").points(x, y))
+        options.insert(0, Option("parts", None, _points(rows, lon, lat)))
+    return Seen(diagnosis, tuple(options[:4]), diagnosis.apart_m, tuple(arrival.notes))
 
 
-def _bare(sentence):
-    """A sentence of geo/coordinates.py without its row."""
-    return sentence.split(": ", 1)[-1]
+def _points(rows, lon, lat):
+    return tuple((int(i), float(a), float(b)) for i, a, b in zip(rows, lon, lat, strict=True) if np.isfinite(a))
 
 
 def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expected=None):
@@ -582,7 +233,7 @@ def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expe
     trial, staging = prepared.trial, prepared.staging
     if not trial.new_count and not trial.changed_count and not (mode == "replace" and trial.missing_count):
         return False
-    step = _steps(progress, stop)
+    step = steps(progress, stop)
     note = (
         f"{trial.new_count} new, {trial.changed_count} changed, {trial.refused_count} refused, "
         f"sha256 {prepared.sha256[:12]}"

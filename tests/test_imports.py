@@ -46,7 +46,7 @@ def test_names_of_wards_tell_the_system_and_points_land_where_they_belong(filled
         # 224 m between VN-2000 and WGS 84 are less than a schematic ward can tell: asking is right, guessing is not
         assert epsg in (3405, 32648, 4326) and "--crs" in str(e)
         prepared = imports.prepare(filled, "hotspots", path, fill=FILL, reading=imports.reading_of(str(epsg)))
-    got = prepared.trial.checked.rows.geometry
+    got = prepared.checked().rows.geometry
     away = pyproj.Geod(ellps="WGS84").inv(got.x, got.y, wards["centre_lon"], wards["centre_lat"])[2]
     assert max(away) < 0.2 * (500 if epsg == 4326 else 1) + 1
     assert len(prepared.trial.new) == 20 and prepared.left_out == ["Phường"]
@@ -89,7 +89,7 @@ def test_text_of_old_fonts_is_brought_to_unicode(filled, tmp_path):
     rows = ["KC1;kªnh cã n\u00adíc ®en;received;water", "KC2;cèng x¶ n\u00adíc th¶i;received;water"]
     (tmp_path / "x.csv").write_text("\n".join(["code;name_vi;stage;media", *rows]), encoding="utf-8")
     prepared = imports.prepare(filled, "hotspots", tmp_path / "x.csv", fill=FILL)
-    assert prepared.trial.checked.rows["name_vi"].tolist() == ["kênh có nước đen", "cống xả nước thải"]
+    assert prepared.checked().rows["name_vi"].tolist() == ["kênh có nước đen", "cống xả nước thải"]
     assert any("tcvn3" in n for n in prepared.notes)
 
 
@@ -120,7 +120,7 @@ def test_replacing_a_layer_says_what_goes(filled, tmp_path):
     rows = filled.snapshot("planning_norms").iloc[:70]
     rows.to_csv(tmp_path / "x.csv", index=False)
     prepared = imports.prepare(filled, "planning_norms", tmp_path / "x.csv", mode="replace")
-    assert len(prepared.trial.missing) == 5 and prepared.trial.same + len(prepared.trial.changed) == 70
+    assert prepared.trial.missing_count == 5 and prepared.trial.same + prepared.trial.changed_count == 70
     assert imports.apply(filled, prepared, who="x", mode="replace") and len(filled.snapshot("planning_norms")) == 70
 
 
@@ -189,5 +189,5 @@ def test_real_shapes_keep_their_form_through_the_doctor(filled, tmp_path):
     prepared = imports.prepare(
         filled, "service_areas", tmp_path / "x.gpkg", fill=FILL, reading=imports.reading_of("9210")
     )
-    got = prepared.trial.checked.rows.geometry.iloc[0]
+    got = prepared.checked().rows.geometry.iloc[0]
     assert shapely.hausdorff_distance(got, box) < 1e-8

@@ -54,12 +54,12 @@ def run(arguments):
         print(f"  changed  {'/'.join(map(str, key))}: {said}")
     for problem in trial.refused[:20]:
         print(f"  refused  {problem}")
-    gone = trial.missing if arguments.mode == "replace" else []
-    rows = len({p.row for p in trial.refused})
+    gone = trial.missing_count if arguments.mode == "replace" else 0
     print(
-        f"{len(trial.new)} new, {len(trial.changed)} changed, {trial.same} the same, {len(gone)} to be removed, {rows} refused."
+        f"{trial.new_count} new, {trial.changed_count} changed, {trial.same} the same, {gone} to be removed, "
+        f"{trial.refused_count} refused."
     )
-    if rows:
+    if trial.refused_count:
         kept = store.data_dir / f"refused-{prepared.name}.csv"
         imports.write_refused(prepared, kept)
         print(f"The refused rows with their reasons are in {kept}.")
@@ -67,7 +67,7 @@ def run(arguments):
         print("Nothing was written. Add --apply to write it.")
     elif register:
         done = services.book.take_rows(
-            console(), trial.checked.rows, source=f"{prepared.name} ({prepared.sha256[:12]})"
+            console(), prepared.checked().rows, source=f"{prepared.name} ({prepared.sha256[:12]})"
         )
         print(
             f"In the register: {len(done['new'])} new cases, {len(done['changed'])} changed. Stages do not change by import; "

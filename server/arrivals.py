@@ -1,0 +1,466 @@
+"""One file between its reading and its trial: text made readable, coordinates placed, every row checked.
+
+The rows lie in a layers.staging.Staging; only some are in memory at once.
+"""
+
+import math
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geo import coordinates, crs, encoding
+from layers import checks, ingest
+from layers.errors import LayerError, said, vietnamese
+from layers.staging import key_text
+from server import placing
+from server.i18n import N_
+
+SHOWN = 200  # warnings of each kind
+LISTED = 20  # odd rows named in one note
+_TEXTS = 2_000  # different texts of a column by which its encoding is told
+
+
+class ImportRefused(LayerError):
+    """A file that cannot go on without a decision; the sentence says which."""
+
+    code = "import"
+
+
+class Stopped(Exception):
+    """stop() said so; nothing was written."""
+
+
+def steps(progress, stop):
+    def step(share, words):
+        if stop is not None and stop():
+            raise Stopped
+        if progress is not None:
+            progress(share, words)
+
+    return step
+
+
+class Arrival:
+    """One file between its reading and the trial."""
+
+    def __init__(self, store, layer, staging, chosen, name, step):
+        self.store, self.layer, self.staging, self.chosen, self.name, self._step = (
+            store, layer, staging, chosen, name, step,
+        )  # fmt: skip
+        self.notes, self.warnings, self.rows, self.sha256, self.crs = [], [], 0, "", None
+        self.match, self.diagnosis, self.placement, self._wards = {}, None, None, None
+        self.positions = placing.Positions()
+        self._texts, self._signs, self._unread = {}, {}, 0
+
+    # --- reading ---
+
+    def read(self, path, sheet):
+        """Bring all rows into the scratch file, and learn what can only be told of the whole: encodings, signs."""
+        with ingest.opened(path, sheet=sheet, shown=self.name) as source:
+            self.sha256 = source.sha256
+            for chunk in source.chunks():
+                if not self.rows:
+                    self._settle_chosen(chunk.frame.columns)
+                self.positions.roles(chunk, source, self.chosen)
+                chunk = self.positions.feed(chunk)
+                self.staging.take_raw(chunk)
+                self._match()
+                self._learn(chunk.frame)
+                self.rows += len(chunk.frame)
+                self._step(0.35 * (1 - math.exp(-self.rows / 50_000)), N_("The file is read"))
+            self.notes += source.notes
+            self.crs = source.crs
+        self._mend = {c: found for c, texts in self._texts.items() if (found := encoding.survey(texts))}
+        for c, found in self._mend.items():
+            self.notes.append(
+                said(
+                    "The text of '{name}' was in {old} and was brought to Unicode. Check a few names.",
+                    "Chữ trong cột '{name}' theo {old}, đã chuyển về Unicode. Hãy kiểm tra vài tên.",
+                    name=c,
+                    old=found.encoding,
+                )
+            )
+
+    def _settle_chosen(self, there):
+        for c, f in self.chosen.items():
+            if c not in there:
+                raise ImportRefused.of(
+                    "{file} has no column '{name}'. It has: {names}.",
+                    "{file} không có cột '{name}'. Có: {names}.",
+                    file=self.name,
+                    name=c,
+                    names=", ".join(map(str, there)),
+                )
+            if f and f not in self.layer.by_name and f not in placing.ROLES:
+                raise ImportRefused.of(
+                    "{layer} has no field '{name}'. It has: {names}.",
+                    "{label} không có trường '{name}'. Có: {names}.",
+                    layer=self.layer.name,
+                    label=self.layer.vi,
+                    name=f,
+                    names=", ".join(self.layer.by_name),
+                )
+
+    def _match(self):
+        named = self._named()
+        chosen = {c: f for c, f in self.chosen.items() if f in self.layer.by_name}
+        guessed = ingest.mapping(self.layer, [c for c in named if c not in self.chosen])
+        self.match = {c: f for c, f in guessed.items() if f not in chosen.values()} | chosen
+
+    def _named(self):
+        """The columns that hold facts, not places."""
+        roles = self.positions._roles
+        return [c for c in self.staging.columns if roles is None or c not in roles.names]
+
+    def left_out(self):
+        return [c for c in self._named() if c not in self.match]
+
+    def _learn(self, frame):
+        for c in frame.columns:
+            texts = self._texts.setdefault(c, set())
+            if len(texts) < _TEXTS:
+                odd = {v for v in frame[c] if isinstance(v, str) and not v.isascii()}
+                texts.update(list(odd)[: _TEXTS - len(texts)])
+        for c, f in self.match.items():
+            if c in frame and self.layer.by_name[f].kind in ("number", "integer"):
+                self._signs[c] = self._signs.get(c, set()) | coordinates.decimal_signs(frame[c])
+
+    def _readable(self, frame):
+        """The frame with text of old fonts (TCVN3, VNI, Windows-1258) in Unicode and decimal commas as numbers."""
+        for c, found in self._mend.items():
+            frame[c] = pd.Series(encoding.mend(frame[c], found), index=frame.index, dtype=object)
+        for c, signs in self._signs.items():
+            frame[c] = pd.Series(coordinates.parse_numbers(frame[c], signs), index=frame.index, dtype=object)
+        return frame
+
+    # --- placing ---
+
+    def examine(self):
+        """Ask the coordinate doctor; whether the file has any coordinates."""
+        found = self.positions.numbers()
+        self._tell_unread(found)
+        if found is None or not (np.isfinite(found[0]) & np.isfinite(found[1])).any():
+            return False
+        x, y, _ = found
+        self._step(0.36, N_("The coordinates are examined"))
+        self._wards = placing.Wards(self.store)
+        places = placing.Places(self._wards)
+        named = self._named()
+        for _, frame, _, _, _ in self.staging.raw():
+            places.feed(self._readable(frame), named)
+            self._step(0.38, N_("The coordinates are examined"))
+        self.named = places.numbers()
+        self.diagnosis = crs.diagnose(x, y, placing.area(self.store), places=places.outlines(), declared=self.crs)
+        self._zero = (x == 0) & (y == 0)
+        self.x, self.y = np.where(self._zero, np.nan, x), np.where(self._zero, np.nan, y)
+        return True
+
+    def place(self, reading):
+        """Find the system of the coordinates; ImportRefused where somebody must say which one it is."""
+        if self.layer.geometry is None or not self.examine():
+            return
+        self.notes.append(said("{en}", "{vi}", en=self.diagnosis.reason_en, vi=self.diagnosis.reason_vi))
+        self.placement = _placement(self.diagnosis, reading)
+        if self._zero.any():
+            self.notes.append(
+                said(
+                    "{count} rows have the coordinates 0, 0 (first: row {row}); they get no position.",
+                    "{count} dòng có tọa độ 0, 0 (đầu tiên: dòng {row}); các dòng này không có vị trí.",
+                    count=int(self._zero.sum()),
+                    row=int(self._zero.argmax()) + 1,
+                )
+            )
+        self._warn_far()
+
+    def settled(self, reading):
+        """The placing.Placement under a reading, after examine()."""
+        return _placement(self.diagnosis, reading)
+
+    def _tell_unread(self, found):
+        why = np.zeros(0, dtype="U8") if found is None else found[2]
+        bad = np.flatnonzero((why != "") & (why != "blank"))
+        if len(bad):
+            self.notes.append(
+                said(
+                    "Coordinates of {count} rows cannot be read (first: row {row}); they get no position.",
+                    "Không đọc được tọa độ của {count} dòng (đầu tiên: dòng {row}); các dòng này không có vị trí.",
+                    count=len(bad),
+                    row=int(bad[0]) + 1,
+                )
+            )
+        for row in bad[:SHOWN]:
+            told = coordinates.problem(int(row), None, str(why[row]))
+            reason = said("{en}", "{vi}", en=_bare(told.en), vi=_bare(told.vi))
+            self.warnings.append(checks.Problem(reason, int(row), "geometry", layer=self.layer))
+
+    def _warn_far(self):
+        far = np.flatnonzero((self.diagnosis.rows == crs.FITS_NOTHING) & ~self._zero)
+        if self.placement.rows is None and len(far):
+            self._warn(
+                [(int(r), "") for r in far[:SHOWN]],
+                lambda found: said("row {row}", "dòng {row}", row=found[0] + 1),
+                said(
+                    "{count} points lie more than 10 km from where they should, outside the city or the place they name",
+                    "{count} điểm nằm cách nơi mong đợi hơn 10 km, ngoài thành phố hoặc ngoài nơi được ghi",
+                    count=len(far),
+                ),
+            )
+
+    def _warn(self, found, sentence, head):
+        """A note that names the first rows, and a warning for each."""
+        told = [sentence(f) for f in found]
+        listed = told[:LISTED]
+        more = ("", "") if len(told) == len(listed) else (" …", " …")
+        self.notes.append(
+            said(
+                "{head}: {rows}{more}.",
+                "{head_vi}: {rows_vi}{more}.",
+                head=head,
+                head_vi=vietnamese(head),
+                rows="; ".join(listed),
+                rows_vi="; ".join(map(vietnamese, listed)),
+                more=more[0],
+            )
+        )
+        self.warnings += [
+            checks.Problem(t, f[0], "geometry", layer=self.layer) for f, t in zip(found, told, strict=True)
+        ][:SHOWN]
+
+    # --- checking ---
+
+    def check(self, held, fill, mode):
+        """Check every row against the catalogue; what can be taken lies in the scratch file then."""
+        layer, staging = self.layer, self.staging
+        differing, elsewhere, repaired = [], [], 0
+        label_points = self._points_only_label()
+        for first, frame, shapes, high, unread in staging.raw():
+            count = len(frame)
+            frame = self._readable(frame)
+            numbers = first + np.arange(count)
+            lost = np.zeros(count, dtype=bool)
+            if layer.geometry:
+                frame, lost = self._with_shapes(frame, shapes, first, label_points)
+            made = ingest.rename(frame, layer, self.match)
+            made = _numbered(made, layer, fill, numbers)
+            keys = self._keys(made)
+            if mode == "upsert":
+                made = _kept(held, layer, made, keys)
+            staging.take_keys(numbers, keys)
+            checked, refused, at = checks.sift(layer, made, alone=True)
+            refused = [p.at(int(numbers[p.row])) for p in refused]
+            refused += self._unreadable(frame, numbers, at, unread, lost)
+            staging.take(numbers[at], checked, [keys[i] or key_text((None,)) for i in at])
+            staging.refuse(refused)
+            staging.repaired(_renumbered(checked.repairs, numbers[at]))
+            if layer.geometry:
+                repaired += int(high.sum())
+                elsewhere += self._elsewhere(frame, first)
+                differing += [
+                    (int(numbers[at[i]]), *rest, _shown_key(layer, checked.rows, i))
+                    for i, *rest in placing.areas_that_differ(layer, checked.rows)
+                ]
+            self._step(0.4 + 0.4 * (first + count) / max(self.rows, 1), N_("Rows are checked"))
+        staging.refuse_doubled()
+        staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
+        self._tell(elsewhere, differing, repaired, label_points)
+
+    def _keys(self, made):
+        if any(k not in made for k in self.layer.key):
+            return [None] * len(made)
+        return [None if all(p is None for p in k) else key_text(k) for k in checks.key_texts(self.layer, made)]
+
+    def _replaced(self, frame, held, mode):
+        if mode == "replace":
+            return np.ones(len(frame), dtype=bool)
+        there = np.zeros(len(frame), dtype=bool)
+        for _, keys, _ in self.staging.pieces():
+            at = held.find(keys)
+            there[at[at >= 0]] = True
+        return there
+
+    def _points_only_label(self):
+        """Whether the coordinates of the file are points beside areas: then they say nothing about the outlines."""
+        roles = self.positions._roles
+        return self.layer.geometry == "Polygon" and roles is not None and (roles.x or roles.pair) is not None
+
+    def _with_shapes(self, frame, shapes, first, label_points):
+        """(the frame with geometry in EPSG:4326, which rows fit no system of the file)."""
+        count, lost = len(frame), np.zeros(len(frame), dtype=bool)
+        made = np.full(count, None, dtype=object)
+        if self.placement is not None:
+            lost = self.placement.lost(count, first)
+            if shapes is not None:
+                made = self.placement.shapes(shapes, first)
+                made[self._zero[first : first + count]] = None
+            else:
+                span = slice(first, first + count)
+                lon, lat = self.placement.points(self.x[span], self.y[span], first)
+                there = np.isfinite(lon) & np.isfinite(lat)
+                made[there] = shapely.points(lon[there], lat[there])
+        self._spots = made
+        if label_points:
+            made, lost = np.full(count, None, dtype=object), np.zeros(count, dtype=bool)
+        return gpd.GeoDataFrame(frame, geometry=made, crs="EPSG:4326"), lost
+
+    def _elsewhere(self, frame, first):
+        if self.placement is None or self._wards is None:
+            return []
+        points = self._spots
+        points = np.where(shapely.get_type_id(points) == 0, points, None)
+        named = self.named[first : first + len(frame)]
+        return [(first + r, *rest) for r, *rest in placing.misplaced(self._wards, named, points)]
+
+    def _unreadable(self, frame, numbers, at, unread, lost):
+        """Problems of rows that would lose their place in silence."""
+        taken, out = set(at.tolist()), []
+        for i in np.flatnonzero(unread | lost):
+            reason = (
+                said("the geometry cannot be read.", "không đọc được hình học.")
+                if unread[i]
+                else said(
+                    "the coordinates fit none of the systems of this file, or several.",
+                    "tọa độ không hợp với hệ nào của tệp này, hoặc hợp với nhiều hệ.",
+                )
+            )
+            if i in taken or unread[i]:
+                out.append(checks.Problem(reason, int(numbers[i]), "geometry", layer=self.layer, key=_first(frame, i)))
+        return out
+
+    def _tell(self, elsewhere, differing, high, label_points):
+        if high:
+            self.notes.append(
+                said(
+                    "Heights (or measures) of {count} geometries were left out, the map is flat.",
+                    "Đã bỏ độ cao (hoặc số đo) của {count} hình, vì bản đồ phẳng.",
+                    count=high,
+                )
+            )
+        count, repairs = self.staging.repairs(LISTED)
+        self.notes += repairs
+        if count > len(repairs):
+            self.notes.append(
+                said("{count} outlines were repaired in all.", "Tổng cộng đã sửa {count} đường biên.", count=count)
+            )
+        if label_points and self.placement is not None:
+            self.notes.append(
+                said(
+                    "The coordinates are points and this layer holds areas: the outlines stay as they are.",
+                    "Tọa độ là các điểm còn lớp này gồm các vùng: đường biên giữ nguyên.",
+                )
+            )
+        if elsewhere:
+            self._warn(
+                elsewhere,
+                lambda found: placing.misplaced_sentence(self._wards, found),
+                said(
+                    "{count} points lie in another ward than the row says",
+                    "{count} điểm nằm ở phường xã khác với dòng ghi",
+                    count=len(elsewhere),
+                ),
+            )
+        if differing:
+            self._warn(
+                differing,
+                lambda found: placing.area_sentence(found[-1], found[:-1]),
+                said(
+                    "{count} official areas differ from the drawn ones by more than 5 %",
+                    "{count} diện tích công bố lệch hơn 5 % so với hình vẽ",
+                    count=len(differing),
+                ),
+            )
+
+
+def _placement(diagnosis, reading):
+    if reading == placing.PARTS:
+        if len(diagnosis.parts) < 2:
+            raise ImportRefused.of(
+                "The file does not hold several systems. {why}", "Tệp không có nhiều hệ tọa độ. {why_vi}",
+                why=diagnosis.reason_en, why_vi=diagnosis.reason_vi,
+            )  # fmt: skip
+        return placing.Placement(tuple(p.first for p in diagnosis.parts), diagnosis.rows)
+    if reading is not None:
+        return placing.Placement((reading,))
+    if diagnosis.verdict == "sure":
+        return placing.Placement((diagnosis.first,))
+    raise ImportRefused.of(
+        "{why} Say which one it is with {choices}.", "{why_vi} Hãy cho biết bằng {choices}.",
+        why=diagnosis.reason_en, why_vi=diagnosis.reason_vi, choices=_choices(diagnosis),
+    )  # fmt: skip
+
+
+def _choices(diagnosis):
+    tied = [r for part in diagnosis.parts for r in part.tied] or []
+    words = list(dict.fromkeys(option(r) for r in tied[:4]))
+    words = [PARTS_WORD, *words] if diagnosis.verdict == "mixed" else words
+    return " or ".join(f"--crs {w}" for w in words) if words else "--crs CODE"
+
+
+PARTS_WORD = placing.PARTS
+
+
+def option(reading):
+    """A reading as it is written on the command line: 9210, 9210:swapped, 4326:shifted, parts."""
+    if reading == placing.PARTS:
+        return PARTS_WORD
+    marks = [w for w, on in (("swapped", reading.swapped), ("shifted", reading.shifted)) if on]
+    return ":".join([str(reading.epsg), *marks])
+
+
+def reading_of(text):
+    """The reading named by option(); ImportRefused for one that is not known."""
+    if text.strip().lower() == PARTS_WORD:
+        return placing.PARTS
+    code, *marks = text.upper().removeprefix("EPSG:").split(":")
+    try:
+        return crs.reading(int(code), swapped="SWAPPED" in marks, shifted="SHIFTED" in marks)
+    except ValueError as e:
+        raise ImportRefused.of(
+            "'{text}' is not a reading: {why}", "'{text}' không phải là một cách đọc: {why}", text=text, why=e
+        ) from e
+
+
+def _numbered(made, layer, fill, numbers):
+    """Blanks filled; "#" in the value of a key becomes the number of the row."""
+    for name, value in fill.items():
+        if name in layer.key and isinstance(value, str) and "#" in value:
+            own = pd.Series([value.replace("#", f"{n + 1:04}") for n in numbers], index=made.index, dtype=object)
+            held = made[name] if name in made else pd.Series(None, index=made.index, dtype=object)
+            made[name] = held.where(held.notna(), own)
+    return ingest.fill_blanks(made, {k: v for k, v in fill.items() if not (k in layer.key and "#" in str(v))})
+
+
+def _kept(held, layer, made, keys):
+    """Rows that are in the store already keep their fields, and place, where the file has no such column."""
+    at = held.find([k or "" for k in keys])
+    known = at >= 0
+    for f in layer.fields:
+        if f.name not in made.columns:
+            values = pd.Series([None] * len(made), index=made.index, dtype=object)
+            values[known] = held.frame[f.name].to_numpy(dtype=object)[at[known]]
+            made[f.name] = values
+    if layer.geometry and made.geometry.isna().all():
+        shapes = np.full(len(made), None, dtype=object)
+        shapes[known] = held.frame.geometry.to_numpy()[at[known]]
+        made = made.set_geometry(gpd.GeoSeries(shapes, index=made.index, crs=made.crs))
+    return made
+
+
+def _renumbered(repairs, numbers):
+    """Repairs of a piece with the row numbers of the file; the word about heights is said once for all rows."""
+    return [r.at(int(numbers[r.row])) for r in repairs if getattr(r, "row", None) is not None]
+
+
+def _shown_key(layer, rows, i):
+    return checks.name_of(layer, rows, i)
+
+
+def _first(frame, i):
+    value = frame.iloc[i, 0] if len(frame.columns) else None
+    return ingest.cell(value) if not isinstance(value, shapely.Geometry) else ""
+
+
+def _bare(sentence):
+    """A sentence of geo/coordinates.py without its row."""
+    return sentence.split(": ", 1)[-1]
