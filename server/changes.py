@@ -160,8 +160,9 @@ def size_of(shape):
     """(number, "m²" or "m") of an area or a line on the ellipsoid; None for a point or no place."""
     if shape is None or not shapely.get_dimensions(shape):
         return None
-    area, length = _GEOD.geometry_area_perimeter(shapely.orient_polygons(shape))
-    return (abs(area), "m²") if shapely.get_dimensions(shape) == 2 else (length, "m")
+    if shapely.get_dimensions(shape) == 1:
+        return _GEOD.geometry_length(shape), "m"
+    return abs(_GEOD.geometry_area_perimeter(shapely.orient_polygons(shape))[0]), "m²"
 
 
 def _names(frame, i):

@@ -72,7 +72,6 @@ def case_row(case, clocks, *, wards, officers, public=False, waiting=False):
         "public_word": _("public, change waits") if public and waiting else _("public") if public
         else _("waits for approval") if waiting else _("internal"),
         "name_vi": case.name_vi, "name_en": case.name_en, "steps": {},
-        "public": ("changed" if waiting else "public") if public else "waiting" if waiting else "internal",
         "district_old": case.facts.get("district_old"), "responsible": case.responsible,
     }  # fmt: skip
 
@@ -230,6 +229,7 @@ def frame(user, wards, *, inbox=None, publications=None):
         places.append(("plan", url_for("plan.overview"), _("Siting"), None))
     if user.role in ("planner", "administrator"):
         places.append(("import", "/admin/import", _("Bring data"), None))
+        places.append(("layers", url_for("layers.overview"), _("Layers"), None))
     if user.role in ("inspector", "approver", "administrator"):
         places.append(("publications", url_for("desk.publications"), _("Publication"), publications))
     if user.role == "administrator":

@@ -81,7 +81,8 @@ def _field(layer, f, shown, error, new, told):
     made = {
         "name": PREFIX + f.name, "field": f.name, "label": getattr(f, language()), "kind": "text" if fixed else kind,
         "value": shown, "required": f.required, "unit": unit_word(f.unit), "hint": " ".join(hints), "error": error,
-        "attributes": attributes, "most": MOST, "rows": 2,
+        "attributes": attributes, "most": MOST,
+        "rows": min(8, max(2, -(-len(shown) // 60), shown.count("\n") + 1)),
     }  # fmt: skip
     if f.allowed:
         known = [(c.value, getattr(c, language())) for c in f.allowed]

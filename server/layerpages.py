@@ -191,13 +191,14 @@ def field_choices(layer, difference):
 
 def csv_of(layer, found):
     """The CSV file of some changes: one line per field, UTF-8 with byte-order mark, words of the reader's language."""
-    columns = [("change", _("Change")), *((k, label(layer, k)) for k in layer.key), ("label", _("Field")),
-               ("field", _("Field name")), ("old", _("Before")), ("new", _("After"))]  # fmt: skip
+    heads = {"change": _("Change"), **{k: label(layer, k) for k in layer.key}, "label": _("Field"),
+             "field": _("Field name"), "old": _("Before"), "new": _("After")}  # fmt: skip
+    told = {"change": lambda line: _(KIND_WORDS[line["change"]]), "label": lambda line: label(layer, line["field"])}
     lines = [
-        line | {"change": _(KIND_WORDS[line["change"]]), "label": label(layer, line["field"])}
+        {head: told[k](line) if k in told else line[k] for k, head in heads.items()}
         for line in changes.table(layer, found)
     ]
-    return export.csv_bytes(lines, columns)
+    return export.csv_bytes(lines, list(heads.values()))
 
 
 # --- the map of a comparison ---
@@ -375,7 +376,8 @@ def past(layer, entries):
     for e in entries:
         v = e.version
         made = {"version": v["version"], "when": accountpages.moment(v["at"]), "at": v["at"], "who": who(v),
-                "source": source(v), "note": "", "word": "", "lines": [], "can_undo": e.change is not None}  # fmt: skip
+                "source": source(v), "word": "", "lines": [],
+                "can_undo": e.change is not None and (e.change.kind != "added" or v["source"] == EDITED)}  # fmt: skip
         if e.change:
             shown = _change(layer, e.change)
             made |= {"word": shown["word"], "lines": shown["lines"] if e.change.kind == "changed" else []}

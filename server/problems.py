@@ -76,7 +76,8 @@ def said(layer, sentence):
 def _field_of(layer, values):
     """The field a sentence speaks of: named, or the first one of a range."""
     named = values.get("field") or values.get("second") or (values.get("fields") or "").split(", ")[0]
-    for name in (named, f"{values.get('stem')}_low", values.get("stem")):
+    several = "share_likely" if "total" in values else "valid_from"  # rules between rows: what would put them right
+    for name in (named, f"{values.get('stem')}_low", values.get("stem"), several if "value" in values else None):
         if name in layer.by_name:
             return name
     return None

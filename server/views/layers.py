@@ -228,7 +228,7 @@ def form_page(layer, row, *, key=None, version=0, form=None, errors=None, status
     told = {("corners" if n == "geometry" else featureforms.PREFIX + n if n else ""): s for n, s in errors.items()}
     return page(
         "layer_feature.html", status, layer=layer, title=layerpages.title(layer), row=row, key=code, version=version,
-        name=layerpages.row_title(layer, row), key_words=layerpages.key_words(key) if key else "", place=place,
+        name=layerpages.row_title(layer, row), key_words=layerpages.key_words(key) if key else "", spot=place,
         groups=featureforms.fields_of(layer, row.values, errors, typed=form, new=key is None), errors=told,
         map=layerpages.draw_map(services().store, layer, row.place, current_app.config["CANGXANH"]) if layer.geometry else None,
         past=layerpages.past(layer, entries), more=more, saved=saved, reason=form.get("reason", "") if form else "",
