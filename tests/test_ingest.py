@@ -11,9 +11,11 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layers import ingest
+from layers import checks, ingest, parcels
 from layers.catalogue import ALL
 from layers.errors import LayerError
+from layers.staging import Staging, key_text
+from layers.trials import Held, compare
 
 HOTSPOTS = ALL["hotspots"]
 FILL = {"source": "survey", "confidence": "high", "geometry_quality": "surveyed"}
@@ -134,7 +136,7 @@ def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path, name, content, said
 
 
 def test_a_zip_bomb_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "MAX_UNPACKED", 1_000_000)
+    monkeypatch.setattr(parcels, "MAX_UNPACKED", 1_000_000)
     _zip(tmp_path / "x.zip", [("a.csv", b"a\n" + b"0" * 5_000_000)])
     with pytest.raises(LayerError, match="unpack"):
         ingest.read(tmp_path / "x.zip")
@@ -178,7 +180,29 @@ def test_words_become_codes_and_numbers_that_are_names_become_text(points):
 # --- the dry run ---
 
 
-def test_a_dry_run_tells_new_changed_same_missing_and_refused(filled, points):
+@pytest.fixture
+def tried(tmp_path):
+    """A trial of a whole frame, as server/imports.py makes one piece by piece: (Trial, taken rows)."""
+
+    def tried(name, store, frame):
+        layer = ALL[name]
+        held, staging = Held(layer, store.snapshot(name)), Staging(tmp_path, layer)
+        keys = [key_text(k) for k in checks.key_texts(layer, frame)]
+        staging.take_keys(range(len(frame)), keys)
+        checked, refused, at = checks.sift(layer, frame, alone=True)
+        staging.take(at, checked, [keys[i] for i in at])
+        staging.refuse(refused)
+        staging.refuse_doubled()
+        staging.refuse_together(held.frame, lambda there: np.ones(len(there), dtype=bool))
+        trial = compare(staging, held)
+        rows = pd.concat([p.rows for _, _, p in staging.pieces()], ignore_index=True)
+        staging.close()
+        return trial, rows
+
+    return tried
+
+
+def test_a_dry_run_tells_new_changed_same_missing_and_refused(filled, points, tried):
     before = filled.stamp()
     there = filled.snapshot("hotspots")
     frame = pd.concat(
@@ -191,27 +215,27 @@ def test_a_dry_run_tells_new_changed_same_missing_and_refused(filled, points):
     frame.loc[0, "name_vi"] = "Tên khác"
     frame.loc[1, "geometry"] = shapely.Point(106.5, 20.7)
     frame.loc[4, "stage"] = "clean"
-    trial = ingest.dry_run(filled.snapshot("hotspots"), HOTSPOTS, frame)
+    trial, rows = tried("hotspots", filled, frame)
     assert trial.new == [("A1",)] and trial.same == 1 and len(trial.missing) == 26
     assert trial.changed[("HS01",)] == {"name_vi": (there["name_vi"].iloc[0], "Tên khác")}
     assert trial.changed[("HS02",)] == {"geometry": ("", "moved")}
     assert [(p.row, p.field) for p in trial.refused] == [(4, "stage")] and "row 5 (A2)" in trial.refused[0]
-    assert filled.stamp() == before and len(trial.checked.rows) == 4
+    assert filled.stamp() == before and len(rows) == 4
 
 
-def test_the_same_file_again_changes_nothing(filled):
+def test_the_same_file_again_changes_nothing(filled, tried):
     for name in ("hotspots", "admin_units", "treatment_plants", "plant_states", "indicators"):
-        trial = ingest.dry_run(filled.snapshot(name), ALL[name], filled.snapshot(name))
+        trial, _ = tried(name, filled, filled.snapshot(name))
         assert not trial.new and not trial.changed and not trial.missing and not trial.refused, name
         assert trial.same == len(filled.snapshot(name))
 
 
-def test_every_refused_row_is_told_once_for_each_of_its_faults(filled):
+def test_every_refused_row_is_told_once_for_each_of_its_faults(filled, tried):
     frame = filled.snapshot("norms").copy()
     frame["value_low"] = frame["value_low"].astype(object)
     frame.loc[1, ["value_low", "confidence"]] = ["many", "sure"]
     frame.loc[3, "code"] = frame.loc[2, "code"]
-    trial = ingest.dry_run(filled.snapshot("norms"), ALL["norms"], frame)
+    trial, rows = tried("norms", filled, frame)
     assert sorted((p.row, p.field) for p in trial.refused) == [(1, "confidence"), (1, "value_low"), (3, "code")]
-    assert len(trial.checked.rows) == 3
-    assert np.isfinite(trial.checked.rows["value_low"]).all()
+    assert len(rows) == len(frame) - 2
+    assert np.isfinite(rows["value_low"]).all()
