@@ -344,12 +344,15 @@ class Store:
         """The number of the newest version of a layer as a transaction() or reading() sees it; 0 where there is none."""
         return self._newest(con).get(name, (0, None))[0]
 
-    def write_parts(self, layer, parts, *, source, who="system", note=None, mode="replace", expected=None, step=None):
+    def write_parts(
+        self, layer, parts, *, source, who="system", note=None, mode="replace", expected=None, step=None, then=None
+    ):
         """Write one version from CheckedLayers of one layer that come one after the other.
 
         Only some rows are in memory at once; the rows of all parts are in, or none. The keys of the parts
         must differ. expected: the version that this was made for; StoreError with code "changed" where the
         layer has another one by now. step(count): told how many rows are kept in the archive so far.
+        then(con): called at the end of the transaction, for what must be kept together with the version.
         """
         with self.transaction() as con:
             if expected is not None and self._newest(con).get(layer.name, (0,))[0] != expected:
@@ -362,6 +365,8 @@ class Store:
                 error.code = "changed"
                 raise error
             self._write_parts(con, layer, parts, source, who, note, mode, step)
+            if then is not None:
+                then(con)
 
     def _write_one(self, con, checked, source, who, note, mode):
         if not isinstance(checked, CheckedLayer):

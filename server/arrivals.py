@@ -178,6 +178,10 @@ class Arrival:
         """The placing.Placement under a reading, after examine()."""
         return _placement(self.diagnosis, reading)
 
+    def wards_named(self, rows):
+        """{row: name of the ward that its texts or codes name} of some rows."""
+        return {int(r): self._wards.names[self.named[r]] for r in rows if self.named[r] >= 0}
+
     def _tell_unread(self, found):
         why = np.zeros(0, dtype="U8") if found is None else found[2]
         bad = np.flatnonzero((why != "") & (why != "blank"))

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import weakref
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -185,13 +185,15 @@ class Seen:
     """What the coordinate doctor sees in a file. diagnosis: geo.crs.Diagnosis, None where it has no coordinates.
 
     options: the best reading and its rivals, best first (at most four; of a file in several systems first
-    "parts", each row in its own). apart_m: between the best two. notes: how the file was read.
+    "parts", each row in its own). apart_m: between the best two. notes: how the file was read. named: {row: the
+    ward that its texts name} of the rows in the options.
     """
 
     diagnosis: object
     options: tuple
     apart_m: float
     notes: tuple = ()
+    named: dict = field(default_factory=dict)
 
 
 def doctor(store, path, *, sheet=None, columns=None, layer_name=None, progress=None, stop=None, most=60, name=None):
@@ -216,18 +218,19 @@ def doctor(store, path, *, sheet=None, columns=None, layer_name=None, progress=N
     if diagnosis.verdict == "mixed":
         lon, lat = (values[rows] for values in arrival.settled("parts").points(x, y))
         options.insert(0, Option("parts", None, _points(rows, lon, lat)))
-    return Seen(diagnosis, tuple(options[:4]), diagnosis.apart_m, tuple(arrival.notes))
+    return Seen(diagnosis, tuple(options[:4]), diagnosis.apart_m, tuple(arrival.notes), arrival.wards_named(rows))
 
 
 def _points(rows, lon, lat):
     return tuple((int(i), float(a), float(b)) for i, a, b in zip(rows, lon, lat, strict=True) if np.isfinite(a))
 
 
-def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expected=None):
+def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expected=None, then=None):
     """Write a prepared file as one version. An empty trial writes nothing; returns whether anything was written.
 
     expected: the version of the layer that people saw in the trial (prepared.version); where the layer has
-    changed since, a LayerError with code "changed", and nothing is written. Layers behind the publication gate
+    changed since, a LayerError with code "changed", and nothing is written. then(con): called in the transaction
+    of the version. Layers behind the publication gate
     go to the register instead: see Cases.take_rows.
     """
     trial, staging = prepared.trial, prepared.staging
@@ -251,7 +254,7 @@ def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expe
     rows = max(prepared.trial.new_count + prepared.trial.same + prepared.trial.changed_count, 1)
     store.write_parts(
         prepared.layer, parts(), source=prepared.name, who=who, note=note, mode=mode, expected=expected,
-        step=lambda count: step(0.5 + 0.5 * min(1.0, count / rows), N_("The version is kept")),
+        step=lambda count: step(0.5 + 0.5 * min(1.0, count / rows), N_("The version is kept")), then=then,
     )  # fmt: skip
     return True
 
