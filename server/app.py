@@ -22,7 +22,7 @@ VENDOR = ROOT / "server" / "vendor"
 # Modules in server/views whose `bp` is added, in this order.
 VIEWS = (
     *("pages", "coverage", "hotspots", "facilities", "data", "report", "subscribe", "ogc"),
-    *("account", "admin", "desk", "inbox", "casework"),
+    *("account", "admin", "tokens", "desk", "inbox", "casework"),
     *("jobs", "imports", "layers", "plan", "scenarios"),
 )
 SUFFIXES = {".css", ".js", ".svg", ".png", ".woff2", ".ico", ".json", ".webmanifest", ".txt"}

@@ -1,9 +1,11 @@
-"""Public layers and tables as OGC API collections: one version at a time, searched, sorted and written as GeoJSON.
+"""Layers and tables as OGC API collections: one version at a time, searched, sorted and written as GeoJSON.
 
-Only public fields ever enter a Collection. Each feature is written once per version and coordinate system;
-a page puts finished texts together.
+A Collection holds public fields only, unless it was made for a reader whose token covers it; such a one is kept
+apart, and its tiles are not. Each feature is written once per version and coordinate system; a page puts finished
+texts together.
 """
 
+import gzip
 import json
 import threading
 from collections import OrderedDict
@@ -14,9 +16,10 @@ import numpy as np
 import shapely
 
 from geo.projection import GIVEN_OUT, NORTH_FIRST, shapes_from_wgs84
-from layers import formats
-from layers.catalogue import ALL
-from layers.export import public_fields, public_layers
+from layers import formats, geopackage
+from layers import rows as stored
+from layers.catalogue import ALL, Layer
+from layers.export import public_layers
 from layers.letters import sort_key
 from server import sieve
 from server.filecache import Recent
@@ -72,18 +75,28 @@ class Page:
     matched: int
 
 
+@dataclass(frozen=True)
+class Source:
+    """A list that is internal as a whole, beside the catalogue. read() gives its records; version() changes with them."""
+
+    layer: Layer
+    read: object
+    version: object
+
+
 @dataclass
 class Collection:
     """One version of a layer or table.
 
-    ids: of each feature, text; the layer's key, parts of a longer key joined by "~". Everything is made from
-    public fields when it is first needed.
+    ids: of each feature, text; the layer's key, parts of a longer key joined by "~". internal: with the fields that
+    are not public. Everything is made from its fields when it is first needed.
     """
 
-    name: str
-    version: int
+    layer: Layer
+    version: object
     frame: object
     changed: str | None = None
+    internal: bool = False
     letters: int = 0  # of the written features that are kept
     _made: dict = field(default_factory=dict, repr=False)
     _texts: dict = field(default_factory=dict, repr=False)
@@ -91,8 +104,8 @@ class Collection:
     _lock: object = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self):
-        self.layer = ALL[self.name]
-        self.fields = public_fields(self.name)
+        self.name = self.layer.name
+        self.fields = [f for f in self.layer.fields if f.public or self.internal]
         self.by_name = {f.name: f for f in self.fields}
         self.spatial = self.layer.geometry is not None
 
@@ -283,30 +296,44 @@ def _json(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-class Collections:
-    """The collections of one store, each kept until a newer version is there."""
+PUBLIC = frozenset()
 
-    def __init__(self, store):
-        self.store = store
+
+class Collections:
+    """The collections of one store, each kept until a newer version is there.
+
+    sources: {name: Source} of lists beside the catalogue. scope: names of what a reader may see internal data of.
+    """
+
+    def __init__(self, store, sources=None):
+        self.store, self.sources = store, sources or {}
         self.tiles = Cache(store.data_dir / "cache" / "tiles")
         self.answers = Recent(_KEPT_ANSWERS)  # gzipped, by their tag
         self._held = {}
         self._lock = threading.Lock()
 
-    def names(self):
-        """Layers first, then tables, in the order of the catalogue."""
-        return public_layers()
+    def names(self, scope=PUBLIC):
+        """Layers first, then tables, in the order of the catalogue, then what is beside it."""
+        open_to_all = set(public_layers())
+        return [n for n in ALL if n in open_to_all or n in scope] + [n for n in self.sources if n in scope]
 
-    def get(self, name, versions=None):
+    def scopes(self):
+        """Names of all that a token may cover."""
+        return [*ALL, *self.sources]
+
+    def get(self, name, versions=None, scope=PUBLIC):
         """The newest version of a collection, or None where there is none of that name.
 
         versions: of the store, where they were just asked for.
         """
-        if name not in self.names():
+        if name not in self.names(scope):
             return None
+        if name in self.sources:
+            return self._listed(self.sources[name])
+        key = name, name in scope
         version = (self.store.versions() if versions is None else versions).get(name, 0)
         with self._lock:
-            held = self._held.get(name)
+            held = self._held.get(key)
         if held is not None and held.version == version:
             self._make_room()
             return held
@@ -317,14 +344,25 @@ class Collections:
             if again is frame:
                 break
             frame = again
-        made = Collection(name, last["version"] if last else 0, frame, last["at"] if last else None)
+        made = Collection(ALL[name], last["version"] if last else 0, frame, last["at"] if last else None, key[1])
         with self._lock:
-            self._held[name] = made
+            self._held[key] = made
         return made
 
-    def every(self):
+    def _listed(self, source):
+        key, version = (source.layer.name, True), source.version()
+        with self._lock:
+            held = self._held.get(key)
+        if held is not None and held.version == version:
+            return held
+        made = Collection(source.layer, version, frame_of(source.layer, source.read()), internal=True)
+        with self._lock:
+            self._held[key] = made
+        return made
+
+    def every(self, scope=PUBLIC):
         versions = self.store.versions()
-        return [self.get(name, versions) for name in self.names()]
+        return [self.get(name, versions, scope) for name in self.names(scope)]
 
     def _make_room(self):
         if sum(c.letters for c in list(self._held.values())) > _KEPT_LETTERS:
@@ -332,11 +370,18 @@ class Collections:
                 c.forget_texts()
 
     def tile(self, collection, z, x, y):
-        """A gzipped tile, b"" where nothing lies in it."""
+        """A gzipped tile, b"" where nothing lies in it. What is internal is drawn anew and never lies on the disk."""
+        if collection.internal:
+            body = collection.drawing().tile(z, x, y)
+            return gzip.compress(body, 6, mtime=0) if body else b""
         key = (collection.name, collection.version, z, x, y)
         return self.tiles.get(key, lambda: collection.drawing().tile(z, x, y))
 
 
-def shelf(extensions, store):
-    """The Collections of an application, kept in its extensions between requests."""
-    return extensions.get("cangxanh-collections") or extensions.setdefault("cangxanh-collections", Collections(store))
+def frame_of(layer, records):
+    """Records of a list (server/listings.py) as a frame of its layer, as the store gives one."""
+    table = formats.listed(layer, records, internal=True)
+    rows = [list(values) for values in table.rows()]
+    if layer.geometry:
+        rows = [[*row, shape] for row, shape in zip(rows, geopackage.encode(table.shapes), strict=True)]
+    return stored.frame_of(layer, rows)

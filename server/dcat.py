@@ -5,7 +5,6 @@ was granted for them as a whole, so each distribution says that in words (dct:ri
 """
 
 from layers import formats
-from layers.catalogue import ALL
 from server.i18n import N_, translations
 
 _CONTEXT = {
@@ -67,7 +66,7 @@ def catalogue(url, held, history):
 
 
 def _dataset(url, c, issued, modified):
-    layer, here = ALL[c.name], f"{url.site('/data')}#{c.name}"
+    layer, here = c.layer, f"{url.site('/data')}#{c.name}"
     made = {
         "@id": here,
         "@type": "dcat:Dataset",
@@ -81,7 +80,7 @@ def _dataset(url, c, issued, modified):
         "dct:rights": _statement(),
         "dct:accessRights": {"@id": f"{_EU}/access-right/PUBLIC"},
         "dcat:version": str(c.version),
-        "dcat:distribution": [_distribution(url, c, kind) for kind in formats.kinds_for(c.name)],
+        "dcat:distribution": [_distribution(url, c, kind) for kind in formats.kinds_for(c.layer)],
     }
     if issued:
         made |= {"dct:issued": _time(issued), "dct:modified": _time(modified)}

@@ -135,7 +135,7 @@ def collection(url, c, brief=False):
         tiles = _("Vector tiles")
         links.append(link(url(f"{path}/tiles", f="json"), f"{_REL}/tilesets-vector", JSON, tiles))
     if not brief:
-        for kind in formats.kinds_for(c.name):
+        for kind in formats.kinds_for(c.layer):
             format_ = formats.KINDS[kind]
             links.append(link(url.site(f"/data/{c.name}.{kind}"), "enclosure", format_.mimetype, format_.label))
     made = {"id": c.name, "title": name, "description": description(c), "links": links, "itemType": "feature"}

@@ -1,6 +1,5 @@
 """The OpenAPI 3.0 document of /ogc, made from the catalogue: what it promises is what server/parameters.py checks."""
 
-from layers.export import public_layers
 from server import documents
 from server.collections import MOST, SYSTEMS, USUAL
 from server.cql2 import MAX_LENGTH
@@ -47,7 +46,17 @@ def document(url, held):
         "servers": [{"url": url.plain(""), "description": "Cảng Xanh"}],
         "tags": [{"name": c.name, "description": documents.title(c.layer)} for c in held],
         "paths": paths,
-        "components": {"schemas": _schemas()},
+        "security": [{}, {"token": []}],
+        "components": {
+            "schemas": _schemas([c.name for c in held]),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": _("Opens the internal fields and lists that it names. An administrator makes it."),
+                }
+            },
+        },
     }
 
 
@@ -93,7 +102,10 @@ def _get(operation, summary, parameters, kind, schema, *, tag=None, html=True, m
 
 def _refusals(missing):
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/problem"}}, HTML: {"schema": {"type": "string"}}}
-    out = {"400": {"description": _("A parameter cannot be used; the answer says which and why."), "content": content}}
+    out = {
+        "400": {"description": _("A parameter cannot be used; the answer says which and why."), "content": content},
+        "401": {"description": _("The token is not good."), "content": content},
+    }
     if missing:
         out["404"] = {"description": _("There is nothing of that name."), "content": content}
     return out
@@ -183,7 +195,7 @@ def _items(c):
 # --- what answers look like ---
 
 
-def _schemas():
+def _schemas(names):
     text, links = {"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/link"}}
     count = {"type": "integer", "minimum": 0}
     return {
@@ -201,7 +213,7 @@ def _schemas():
         ),
         "collection": _object(
             ["id", "links"],
-            id={"type": "string", "enum": public_layers()}, title=text, description=text, links=links,
+            id={"type": "string", "enum": names}, title=text, description=text, links=links,
             extent={"type": "object"}, itemType=text, itemCount=count, storageCrs=text,
             crs={"type": "array", "items": text},
         ),

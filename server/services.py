@@ -21,6 +21,7 @@ from server.publication import Publication
 from server.reports import Reports
 from server.scenarios import Scenarios
 from server.siting import Studies
+from server.tokens import Tokens
 
 CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
 POPULATION = "population.tif"
@@ -32,7 +33,7 @@ class Services:
 
     accounts: the people and their contact data; files: what was uploaded; gate: what becomes public;
     book: the register of cases, with the priorities of each; reports: of citizens; notices: news by mail; jobs: long work;
-    imports: files on their way into a layer; studies: of siting; scenarios: plants by year.
+    imports: files on their way into a layer; studies: of siting; scenarios: plants by year; tokens: of programs.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Services:
     reports: Reports = field(init=False)
     notices: Notices = field(init=False)
     jobs: Jobs = field(init=False)
+    tokens: Tokens = field(init=False)
     imports: Imports = field(init=False)
     studies: Studies = field(init=False)
     scenarios: Scenarios = field(init=False)
@@ -62,6 +64,7 @@ class Services:
         self.priorities = Priorities(self.store, self.book, self.population, now=self.now)
         self.notices = Notices(self.accounts, self.store.data_dir, now=self.now)
         self.jobs = Jobs(self.store.data_dir)
+        self.tokens = Tokens(self.accounts.vault, now=self.now)
         self.imports = Imports(self.store, self.jobs, now=self.now)
         self.studies = Studies(self)
         self.scenarios = Scenarios(self.store, self.figures, now=self.now, studies=lambda: self.studies)
@@ -132,6 +135,7 @@ def open_city(data_dir, *, say=lambda line: None, today=None):
     if store.meta("starter_filled") is None:
         say("First start: filling the store with the starter facts ...")
         starter.fill(store, today=today)
+    starter.complete(store)
     population = store.data_dir / POPULATION
     if not population.exists():
         say("First start: spreading the people of each ward over its land ...")

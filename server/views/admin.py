@@ -17,6 +17,7 @@ PLACES = (
     ("/admin/users", N_("Accounts"), N_("Add people, give roles and wards, reset a password, disable an account.")),
     ("/admin/import", N_("Bring data"), N_("Files into a layer: coordinates understood, columns matched, tried before anything is written.")),
     ("/admin/layers", N_("Layers and versions"), N_("Rows one by one, what every version changed, and putting an earlier one back.")),
+    ("/admin/tokens", N_("Tokens for programs"), N_("Let QGIS or another program read internal layers, for a purpose and a time.")),
     ("/desk", N_("Desk"), N_("The work of the day: overdue, new, waiting for me.")),
     ("/inbox", N_("Reports of citizens"), N_("What came in and still waits for an answer.")),
     ("/publications", N_("Publication"), N_("What waits for a second person before it becomes public.")),

@@ -139,9 +139,7 @@ def _boxes(rows):
 def cases_file(kind):
     """The cases of the list as a file."""
     _q, _every, rows, _choices = asked()
-    office.rank(services(), rows, always=True)
-    wards = office.ward_names(services())
-    records = [listings.case(r, wards) for r in rows]
+    records = listings.cases(services(), [r["case"] for r in rows])
     return downloads.staff_file(services(), user(), listings.CASES, kind, records, stem=f"cases-{services().today()}")
 
 
@@ -150,7 +148,7 @@ def cases_file(kind):
 def samplings_file(kind):
     """What was measured in the cases of the list, result by result, as a file."""
     _q, _every, rows, _choices = asked()
-    records = listings.every_result(services().book, [r["case"] for r in rows])
+    records = listings.samplings(services(), [r["case"] for r in rows])
     stem = f"samplings-{services().today()}"
     return downloads.staff_file(services(), user(), listings.SAMPLINGS, kind, records, stem=stem)
 

@@ -10,15 +10,15 @@ from werkzeug.datastructures import MultiDict
 from layers import catalogue as catalogue_module
 from layers import export, formats, kml, shapefile, workbook
 from layers.catalogue import ALL
-from server import atlas, dcat, downloads, filecache, parameters, query
+from server import atlas, dcat, downloads, filecache, listings, parameters, query
 from server.answers import data_response
-from server.collections import shelf
 from server.documents import Addresses
 from server.figures import LEVELS, UNITS
 from server.i18n import gettext as _
 from server.i18n import language, text
 from server.ledgers import ledger_document
 from server.security import public
+from server.tokens import scope_of
 
 bp = Blueprint("data", __name__)
 YEAR = 365 * 24 * 3600
@@ -94,22 +94,26 @@ def layer(name, kind):
 
     ?crs= chooses the system, ?columns= the columns, ?outlines=yes gives a CSV and an Excel sheet the shapes as WKT.
     """
-    c = shelf(current_app.extensions, services().store).get(name)
+    scope = scope_of(getattr(services(), "tokens", None), request.headers.get("Authorization"))
+    c = listings.shelf(current_app.extensions, services()).get(name, scope=scope)
     if c is None:
         abort(404)
     downloads.known(c.layer, kind)
-    choice = downloads.asked(c.layer)
+    choice = downloads.asked(c.layer, internal=c.internal)
     given = MultiDict([(k, v) for k, v in request.args.items(multi=True) if v])
     selection = parameters.selection(given, c, beside=downloads.OWN)
     words = language() if kind == "xlsx" else "vi"
     version = f"{c.version}-{formats_mark()}"
-    tag = f"{name} {version} {kind} {words} {choice} {selection.key}"
+    tag = f"{name} {version} {c.internal} {kind} {words} {choice} {selection.key}"
     response = data_response(
         b"", downloads.mimetype(kind), version=tag, filename=downloads.file_name(name, c.layer, kind, choice.crs)
     )
+    response.vary.add("Authorization")
+    if c.internal:
+        response.headers["Cache-Control"] = "private, no-cache"
     if response.status_code == 304:
         return response
-    if choice.columns or selection.key:
+    if choice.columns or selection.key or c.internal:
         response.set_data(_made(c, kind, choice, c.find(selection)))
     else:
         file = f"{choice.crs}-{words}{'-outlines' if choice.outlines else ''}.{kind}"
@@ -124,7 +128,8 @@ def formats_mark():
 
 
 def _made(c, kind, choice, rows):
-    return downloads.written(formats.table(c.layer, c.frame.iloc[rows], choice.columns), kind, choice)
+    table = formats.table(c.layer, c.frame.iloc[rows], choice.columns, internal=c.internal)
+    return downloads.written(table, kind, choice)
 
 
 @bp.get("/data/catalog.jsonld")
@@ -132,7 +137,7 @@ def _made(c, kind, choice, rows):
 def catalogue():
     """The data sets as DCAT-AP."""
     store = services().store
-    held = shelf(current_app.extensions, store).every()
+    held = listings.shelf(current_app.extensions, services()).every()
     made = dcat.catalogue(Addresses(request.root_url.rstrip("/")), held, store.history())
     return data_response(
         json.dumps(made, ensure_ascii=False, indent=1),

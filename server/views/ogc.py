@@ -1,20 +1,20 @@
-"""OGC API Features and Tiles: the public layers and tables for programs, and the same as pages for people.
+"""OGC API Features and Tiles: the layers and tables for programs, and the same as pages for people.
 
-Open to everybody and read only. What is internal is not here; it would need a token and a door of its own.
+Read only. Everybody sees what is public; a program that shows a token (server/tokens.py) also sees the internal
+fields and lists that the token names. No cache between us and the reader mixes the two.
 """
 
 import gzip
 import json
 from dataclasses import replace
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, g, render_template, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import PathConverter
 
-from server import documents, featurepages, openapi, parameters
+from server import documents, featurepages, listings, openapi, parameters
 from server.answers import data_response
-from server.collections import shelf as collections_of
 from server.cql2 import FilterError, translated
 from server.documents import GEOJSON, HTML, JSON, MATRIX_SET, OPENAPI, SCHEMA, TILE
 from server.errors import PAGES, Refused
@@ -23,6 +23,7 @@ from server.i18n import language
 from server.openapi import PROBLEM
 from server.security import public
 from server.tiles import LAST_ZOOM
+from server.tokens import scope_of
 
 
 class AnyText(PathConverter):
@@ -49,7 +50,19 @@ def services():
 
 
 def shelf():
-    return collections_of(current_app.extensions, services().store)
+    return listings.shelf(current_app.extensions, services())
+
+
+def scope():
+    """Names of what this reader may see internal data of: those of the token, none without one."""
+    if "scope" not in g:
+        g.scope = scope_of(getattr(services(), "tokens", None), request.headers.get("Authorization"))
+    return g.scope
+
+
+@bp.before_request
+def token_is_good():
+    scope()
 
 
 def addresses():
@@ -68,10 +81,10 @@ def _preferred():
 
 
 def collection_of(name):
-    found = shelf().get(name)
+    found = shelf().get(name, scope=scope())
     if found is None:
         raise Missing(_("There is no collection “%(name)s”. There are: %(names)s.",
-                        name=name[:60], names=", ".join(shelf().names())))  # fmt: skip
+                        name=name[:60], names=", ".join(shelf().names(scope()))))  # fmt: skip
     return found
 
 
@@ -81,7 +94,7 @@ def send(make, mimetype, version, **headers):
     make() gives a dict or finished text; it is not called where the reader has the document already, and what it
     gave is kept for a while in the form in which most ask for it, gzipped.
     """
-    version = f"{FORM} {version} {language()} {request.url}"
+    version = f"{FORM} {version} {language()} {request.url} {' '.join(sorted(scope()))}"
     response = data_response(b"", mimetype, version=version)
     if response.status_code != 304:
         small = request.accept_encodings["gzip"] > 0
@@ -98,6 +111,12 @@ def send(make, mimetype, version, **headers):
     response.vary.update(("Accept", "Accept-Encoding"))
     response.headers.extend(headers)
     return response
+
+
+def stamp():
+    """The state of everything that this reader sees."""
+    held = shelf()
+    return " ".join([services().store.stamp(), *(held.sources[n].version() for n in held.sources if n in scope())])
 
 
 def _json(thing):
@@ -121,7 +140,7 @@ def refused(error):
     if error.code is None or error.code < 400:
         return error.get_response()
     _name, title, advice = PAGES.get(error.code, PAGES[400])
-    title, advice = _(title), getattr(error, "sentence", None) or _(advice)
+    title, advice = getattr(error, "title", None) or _(title), getattr(error, "sentence", None) or _(advice)
     if request.args.get("f") == "html" or ("f" not in request.args and _preferred() == "html"):
         response = Response(
             render_template("error.html", code=error.code, title=title, advice=advice, incident=None), mimetype=HTML
@@ -130,6 +149,8 @@ def refused(error):
         problem = {"type": "about:blank", "title": title, "status": error.code, "detail": advice}
         response = Response(_json(problem), mimetype=PROBLEM)
     response.status_code = error.code
+    if error.code == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     response.headers["Cache-Control"] = "no-store"
     response.vary.add("Accept")
     return response
@@ -137,8 +158,14 @@ def refused(error):
 
 @bp.after_request
 def open_to_other_sites(response):
-    """Programs in pages of other sites may read what anybody may read; no cookie goes with it."""
-    if response.mimetype != HTML:
+    """Programs in pages of other sites may read what anybody may read; no cookie goes with it.
+
+    What a token opened is for its reader alone.
+    """
+    response.vary.add("Authorization")
+    if g.get("scope"):
+        response.headers["Cache-Control"] = "private, no-cache" if response.status_code < 400 else "no-store"
+    elif response.mimetype != HTML:
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Expose-Headers"] = "Content-Crs, ETag"
     return response
@@ -152,7 +179,7 @@ def open_to_other_sites(response):
 def landing():
     _held, form = asked()
     if form == "html":
-        return page("ogc.html", collections=shelf().every(), address=addresses().plain(""))
+        return page("ogc.html", collections=shelf().every(scope()), address=addresses().plain(""))
     return send(lambda: documents.landing(addresses()), JSON, "landing")
 
 
@@ -170,8 +197,8 @@ def conformance():
 def api():
     _held, form = asked()
     if form == "html":
-        return page("ogc_api.html", made=openapi.document(addresses(), shelf().every()))
-    return send(lambda: openapi.document(addresses(), shelf().every()), OPENAPI, services().store.stamp())
+        return page("ogc_api.html", made=openapi.document(addresses(), shelf().every(scope())))
+    return send(lambda: openapi.document(addresses(), shelf().every(scope())), OPENAPI, stamp())
 
 
 @bp.get("/collections")
@@ -179,8 +206,8 @@ def api():
 def collections():
     _held, form = asked()
     if form == "html":
-        return page("ogc_collections.html", collections=shelf().every())
-    return send(lambda: documents.collections(addresses(), shelf().every()), JSON, services().store.stamp())
+        return page("ogc_collections.html", collections=shelf().every(scope()))
+    return send(lambda: documents.collections(addresses(), shelf().every(scope())), JSON, stamp())
 
 
 @bp.get("/collections/<name>")
@@ -384,7 +411,7 @@ def tile(name, grid, z, y, x):
         raise Missing(_("There is no such tile: zoom 0 to %(last)s, rows and columns from 0 to 2^zoom - 1.",
                         last=LAST_ZOOM))  # fmt: skip
     body = shelf().tile(c, z, x, y)
-    version = f"{FORM} {name} {c.version} {z} {x} {y}"
+    version = f"{FORM} {name} {c.version} {c.internal} {z} {x} {y}"
     zipped = request.accept_encodings["gzip"] > 0
     response = data_response(body if zipped or not body else gzip.decompress(body), TILE, version=version)
     if response.status_code == 200 and not body:
