@@ -12,6 +12,7 @@ import pandas as pd
 import shapely
 import sqlalchemy as sa
 
+from layers import boundaries
 from layers.catalogue import LAYERS
 from layers.checks import check
 from layers.errors import LayerError
@@ -46,6 +47,8 @@ class Cases(Dossier):
     def _open(self, con, user, facts, geometry, *, reports=(), facility=None, ward=None, note="", code=None):
         today = self.today()
         facts = _facts(facts)
+        if not facts.get("filed_under") and not facts.get("district_old"):
+            facts["filed_under"] = boundaries.version_at(self._store, today)
         code = code or self._next_code(con)
         case = Case(**dict.fromkeys(COLUMNS) | {
             "code": code, "revision": 1, "facts": facts, "geometry": geometry, "facility": facility or None,

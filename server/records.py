@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from layers.boundaries import bare_name
 from layers.letters import fold
 from layers.starter import vietnamese
 from server.i18n import language, text
@@ -46,6 +47,15 @@ def matches(row, typed):
         unit.get("name_en"),
     )
     return fold(typed) in fold(" ".join(p for p in parts if p))
+
+
+def old_districts(store, rows):
+    """The old districts that rows lie in, in the order of their names: dicts code, name_vi, name_en."""
+    there = {code for r in rows for code in r["old_districts"]}
+    admin = store.snapshot("admin_units")
+    admin = admin[(admin["kind"] == "district") & admin["code"].isin(there)]
+    made = [{k: r[k] for k in ("code", "name_vi", "name_en")} for r in admin.to_dict("records")]
+    return sorted(made, key=lambda d: fold(bare_name(d["name_vi"])))
 
 
 def find(store, layer, code):

@@ -19,7 +19,7 @@ def facilities(services, as_of):
     store = services.store
     states = coverage.states_at(store.snapshot("plant_states"), as_of).set_index("plant")
     treatment = services.figures.zone_treatment(as_of)
-    wards = services.figures.wards_of_places()
+    wards, old = services.figures.wards_of_places(), services.figures.old_districts()
     names = store.snapshot("admin_units").set_index("code")
     out = []
     for layer in FACILITY_LAYERS:
@@ -31,6 +31,7 @@ def facilities(services, as_of):
                 None if ward is None else {"code": ward, **{k: names.at[ward, k] for k in ("name_vi", "name_en")}}
             )
             r |= {
+                "old_districts": old.get(code, ()),
                 "state_since": None,
                 "capacity_m3": None,
                 "measured_m3": None,
@@ -107,7 +108,7 @@ def facility_card(services, code, as_of):
              "note": text(plain(h), "note"), "source": h["source"]}
             for h in history.to_dict("records")
         ],
-        "facts": facility_facts(row),
+        "facts": facility_facts(row | {"filed_under": filed_under(services, row)}),
         "sources": source_of(row),
     }  # fmt: skip
 
@@ -140,18 +141,26 @@ def facility_facts(row):
     return out
 
 
+def filed_under(services, row):
+    """The boundary version a record was filed under, in words; None where it is not recorded."""
+    code = row.get("filed_under")
+    version = code and services.figures.boundary(code)
+    return text(version, "name") if version else code
+
+
 # --- hotspots ---
 
 
 def hotspots(services, as_of):
     """All public hotspots as rows."""
-    wards = services.figures.wards_of_places()
+    wards, old = services.figures.wards_of_places(), services.figures.old_districts()
     names = services.store.snapshot("admin_units").set_index("code")
     out = []
     for record in services.store.snapshot("hotspots").to_dict("records"):
         r = plain(record)
         ward = wards.get(r["code"])
         r["unit"] = None if ward is None else {"code": ward, **{k: names.at[ward, k] for k in ("name_vi", "name_en")}}
+        r["old_districts"] = old.get(r["code"], ())
         r["media_list"] = r["media"].split(";")
         r["class"] = r["severity_class"] or "not_enough_data"
         out.append(r)

@@ -64,12 +64,13 @@ def status(services, day):
 
 
 def fixed(row, q, wards_named=()):
-    """Whether a row fits what does not change with time: medium, class, ward and words."""
+    """Whether a row fits what does not change with time: medium, class, ward, old district and words."""
     unit = (row["unit"] or {}).get("code")
     return (
         (not q["medium"] or q["medium"] in row["media_list"])
         and (not q["class"] or row["class"] == q["class"])
         and (not q["ward"] or unit == q["ward"])
+        and (not q.get("district") or q["district"] in row["old_districts"])
         and (records.matches(row, q["q"]) or unit in wards_named)
     )
 

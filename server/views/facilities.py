@@ -29,6 +29,7 @@ def asked():
     q = {
         "kind": query.choice("kind", ("", *GROUPS), ""),
         "state": query.choice("state", ("", *STATES), ""),
+        "district": query.choice("district", ("", *_district_codes()), ""),
         "q": query.words(),
     }
     every = [
@@ -44,9 +45,15 @@ def asked():
         for r in every
         if (not q["kind"] or r["group"] == q["kind"])
         and (not q["state"] or r["state"] == q["state"])
+        and (not q["district"] or q["district"] in r["old_districts"])
         and records.matches(r, q["q"])
     ]
     return q, every, rows
+
+
+def _district_codes():
+    admin = services().store.snapshot("admin_units")
+    return admin.loc[admin["kind"] == "district", "code"]
 
 
 def key(rows):
@@ -71,6 +78,7 @@ def overview():
         query=q,
         kinds=GROUPS,
         states=STATES,
+        districts=records.old_districts(services().store, every),
         total=len(every),
         rows=rows,
         map=maps.map_page(

@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 from flask import Blueprint, abort, current_app, render_template, request, send_file, url_for
 
 from layers.catalogue import STAGE
-from server import atlas, bars, downloads, feeds, history, listings, maps, query, records, status
+from server import atlas, bars, downloads, feeds, history, listings, maps, query, records, register, status
 from server.answers import data_response
 from server.errors import Refused
 from server.files import FileError
@@ -45,6 +45,7 @@ def asked():
         "medium": query.choice("medium", ("", *MEDIA), ""),
         "class": query.choice("class", ("", *CLASSES), ""),
         "ward": query.choice("ward", ("", *admin["code"]), ""),
+        "district": query.choice("district", ("", *admin.loc[admin["kind"] == "district", "code"]), ""),
         "age": query.choice("age", ("", *AGES), ""),
         "overdue": query.choice("overdue", ("", "yes"), ""),
         "q": query.words(),
@@ -80,6 +81,7 @@ def overview():
         classes=CLASSES,
         ages=AGES,
         wards=status.wards(status.rows(services())),
+        districts=records.old_districts(services().store, status.rows(services())),
         all_stages=STAGES,
         map=maps.map_page(
             [atlas.ground(services().store), _layer(marks)],
@@ -270,6 +272,7 @@ def one(code):
         "hotspot.html",
         hotspot=row,
         in_register=in_register,
+        filed_under=register.filed_under(services(), row),
         as_of=day,
         is_now=day == today,
         path=_path(row, events) if in_register else [],
