@@ -5,6 +5,7 @@ A part is zlib of JSON: {"fields": names, "rows": a list per row}; parts of a ve
 
 import json
 import zlib
+from itertools import islice
 
 import pandas as pd
 import sqlalchemy as sa
@@ -13,6 +14,8 @@ from layers import rows
 
 PART_ROWS = 2_000
 PART_CHARACTERS = 4_000_000  # of JSON, before it is packed
+
+_BATCH = 500
 
 metadata = sa.MetaData()
 _parts = sa.Table(
@@ -44,14 +47,16 @@ def put(con, name, version, records):
         con.execute(_parts.insert().values(layer=name, version=version, part=part, rows=packed))
         part, held, size = part + 1, [], 0
 
-    for record in records:
-        digest.feed(record)
-        fields = fields or list(record)
-        held.append(json.dumps(rows.packed(record), ensure_ascii=False))
-        size += len(held[-1])
-        count += 1
-        if len(held) >= PART_ROWS or size >= PART_CHARACTERS:
-            flush()
+    records = iter(records)
+    while some := list(islice(records, _BATCH)):
+        digest.feed(some)
+        fields = fields or list(some[0])
+        for row in rows.packed(some):
+            held.append(json.dumps(row, ensure_ascii=False))
+            size += len(held[-1])
+            if len(held) >= PART_ROWS or size >= PART_CHARACTERS:
+                flush()
+        count += len(some)
     if held or not part:
         flush()
     return count, digest.hex()

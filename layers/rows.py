@@ -46,15 +46,13 @@ def _multi(geom):
     return shapely.MultiPolygon([geom]) if geom is not None and geom.geom_type == "Polygon" else geom
 
 
-def packed(record):
-    """A record as JSON values: dates as ISO text, a geometry as the hex of its blob."""
-    out = []
-    for name, value in record.items():
-        if name == geopackage.GEOMETRY_COLUMN:
-            value = None if value is None else geopackage.encode([value])[0].hex()
-        elif isinstance(value, date):
-            value = value.isoformat()
-        out.append(value)
+def packed(records):
+    """Records as JSON values: dates as ISO text, a geometry as the hex of its blob."""
+    out = [[v.isoformat() if isinstance(v, date) else v for v in r.values()] for r in records]
+    if records and geopackage.GEOMETRY_COLUMN in records[0]:
+        at = list(records[0]).index(geopackage.GEOMETRY_COLUMN)
+        for row, blob in zip(out, geopackage.encode([row[at] for row in out]), strict=True):
+            row[at] = None if blob is None else blob.hex()
     return out
 
 
@@ -90,15 +88,19 @@ def frame_of(layer, rows):
 
 
 class Digest:
-    """The SHA-256 of records, fed one after the other."""
+    """The SHA-256 of records, fed some at a time."""
 
     def __init__(self):
         self._hash = hashlib.sha256()
 
-    def feed(self, record):
-        for value in record.values():
-            self._hash.update(value.wkb if isinstance(value, shapely.Geometry) else repr(value).encode())
-            self._hash.update(b"\x1f")
+    def feed(self, records):
+        """Take more records, all of one layer."""
+        shaped = bool(records) and geopackage.GEOMETRY_COLUMN in records[0]
+        blobs = shapely.to_wkb([r[geopackage.GEOMETRY_COLUMN] for r in records]) if shaped else [None] * len(records)
+        for record, blob in zip(records, blobs, strict=True):
+            told = [repr(v).encode() for n, v in record.items() if n != geopackage.GEOMETRY_COLUMN]
+            told += [b"None" if blob is None else blob] if shaped else []
+            self._hash.update(b"\x1f".join(told) + b"\x1f")
 
     def hex(self):
         return self._hash.hexdigest()

@@ -118,10 +118,10 @@ class Staging:
                 k,
                 None if field is None else str(r[field]),
                 None,
-                json.dumps(rows.packed(r), ensure_ascii=False),
+                json.dumps(cells, ensure_ascii=False),
                 g,
             )
-            for n, k, r, g in zip(numbers, keys, records, shapes, strict=True)
+            for n, k, r, cells, g in zip(numbers, keys, records, rows.packed(records), shapes, strict=True)
         ]
         with self._together():
             self._con.executemany("INSERT INTO staged VALUES (?,?,?,?,?,?)", body)

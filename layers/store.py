@@ -388,8 +388,7 @@ class Store:
                 finder.delete(keys)
             elif mode == "append" and (there := finder.there(keys)):
                 raise StoreError([_is_there(layer, key) for key in there])
-            if records := rows.records(layer, checked.rows):
-                con.execute(table.insert(), records)
+            tables.insert(con, layer, rows.records(layer, checked.rows))
         finder.close()
         geopackage.touch(con.connection.driver_connection, layer.name)
         self._add_version(con, layer, tables.walk(con, layer.name, step=step), who, source, note)
@@ -409,8 +408,7 @@ class Store:
                 ) from e
         good = check(layer, self._archived(con, layer.name, version), repair=False)
         con.execute(tables.of[layer.name].delete())
-        if records := rows.records(layer, good.rows):
-            con.execute(tables.of[layer.name].insert(), records)
+        tables.insert(con, layer, rows.records(layer, good.rows))
 
     def _add_version(self, con, layer, records, who, source, note):
         last = (

@@ -75,7 +75,8 @@ class Finder:
     """Rows of a layer by their keys, as the table is when the Finder is made; for many keys through an index."""
 
     def __init__(self, con, layer):
-        self._con, self._layer, self._table, self._there = con, layer, of[layer.name], None
+        self._con, self._layer, self._table = con, layer, of[layer.name]
+        self._there = self._asked = None
 
     def _same(self, table, key):
         return [
@@ -97,26 +98,60 @@ class Finder:
             self._con.exec_driver_sql(f"CREATE INDEX temp.cx_there_by_key ON cx_there ({names})")
         return self._there
 
+    def _temporary(self, name, *columns):
+        columns = [*columns, *(sa.Column(k, self._table.c[k].type) for k in self._layer.key)]
+        made = sa.Table(name, sa.MetaData(), *columns, prefixes=["TEMPORARY"])
+        made.create(self._con, checkfirst=False)
+        return made
+
+    def _drop(self):
+        for name in ("cx_there", "cx_asked"):
+            self._con.exec_driver_sql(f"DROP TABLE IF EXISTS temp.{name}")
+
     def there(self, keys):
         """Those of the keys that have a row."""
-        table = self._table if len(keys) <= _FEW and self._there is None else self._indexed()
-        return [key for key in keys if self._con.scalar(sa.select(sa.exists().where(*self._same(table, key))))]
+        if len(keys) <= _FEW and self._there is None:
+            return [k for k in keys if self._con.scalar(sa.select(sa.exists().where(*self._same(self._table, k))))]
+        found = {tuple(row) for row in self._con.execute(self._known(keys)[0])}
+        return [key for key in keys if key in found]
 
     def delete(self, keys):
         """Delete the rows of the keys."""
-        table = self._table
         if len(keys) <= _FEW and self._there is None:
             for key in keys:
-                self._con.execute(table.delete().where(*self._same(table, key)))
+                self._con.execute(self._table.delete().where(*self._same(self._table, key)))
             return
+        _, fids = self._known(keys)
+        self._con.execute(self._table.delete().where(self._table.c.fid.in_(fids)))
+
+    def _known(self, keys):
+        """Two queries: those of the keys that have a row, and the fids of their rows."""
         known = self._indexed()
-        fids = []
-        for key in keys:
-            fids += self._con.scalars(sa.select(known.c.fid).where(*self._same(known, key))).all()
-        if fids:
-            self._con.exec_driver_sql(f'DELETE FROM "{table.name}" WHERE fid=?', [(fid,) for fid in fids])
+        self._con.execute(self._asked.delete())
+        self._con.execute(self._asked.insert(), [dict(zip(self._layer.key, key, strict=True)) for key in keys])
+        same = sa.and_(*(known.c[k].is_not_distinct_from(self._asked.c[k]) for k in self._layer.key))
+        matched = self._asked.join(known, same)
+        found = sa.select(*(self._asked.c[k] for k in self._layer.key)).select_from(matched)
+        return found, sa.select(known.c.fid).select_from(matched)
 
     def close(self):
+        """Drop what was made beside the table."""
         if self._there is not None:
-            self._con.exec_driver_sql("DROP TABLE temp.cx_there")
+            self._drop()
             self._there = None
+
+
+def insert(con, layer, records):
+    """Add the records of layers.rows.records to a layer."""
+    if not records:
+        return
+    names = list(records[0])
+    columns = [[r[n] for r in records] for n in names]
+    for i, name in enumerate(names):
+        if name == geopackage.GEOMETRY_COLUMN:
+            columns[i] = geopackage.encode(columns[i])
+        elif layer.by_name[name].kind == "date":
+            columns[i] = [None if v is None else v.isoformat() for v in columns[i]]
+    places = ", ".join(f'"{n}"' for n in names)
+    statement = f'INSERT INTO "{layer.name}" ({places}) VALUES ({", ".join("?" * len(names))})'
+    con.exec_driver_sql(statement, list(zip(*columns, strict=True)))

@@ -25,7 +25,8 @@ class Wards:
 
     def __init__(self, store):
         admin = store.snapshot("admin_units")
-        rows = admin[admin["kind"].isin(WARD_KINDS) & admin.geometry.notna()]
+        now = admin["kind"].isin(WARD_KINDS) & admin["valid_to"].isna() & admin.geometry.notna()
+        rows = admin[now]
         self.codes = rows["code"].tolist()
         self.names = rows["name_vi"].tolist()
         self.shapes = rows.geometry.to_numpy()
@@ -33,10 +34,13 @@ class Wards:
         self._tree = shapely.STRtree(self.shapes)
         self._by_code = {c: i for i, c in enumerate(self.codes)}
         self._exact, self._folded = _unique(self.names, _plain), _unique(self.names, fold)
+        self._digits = any(c.isdigit() for name in self.names for c in name)
         self._memo = {}
 
     def of_text(self, text):
         """The number of the ward that a text names, -1 where it names none, or several."""
+        if not self._digits and any(c.isdigit() for c in text):
+            return -1
         found = self._memo.get(text)
         if found is None:
             found = self._exact.get(_plain(text), -1)
