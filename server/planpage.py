@@ -55,6 +55,11 @@ def words_of(table, code, layers=()):
     return word(table, code, language(), layers)
 
 
+def object_word(name):
+    """What a distance is kept from."""
+    return _(OBJECTS[name]) if name in OBJECTS else name
+
+
 def technology_word(code):
     return _(TECHNOLOGIES[code]) if code in TECHNOLOGIES else code
 
@@ -200,7 +205,7 @@ def law(spec):
                 "state_word": words_of("status", d["state"]),
                 "distance": None if d["state"] != "established" else number(d["distance_m"]),
                 "factor": None if d["factor"] == 1 else number(d["factor"]), "base": number(d["base_m"]),
-                "to": _(OBJECTS[d["to_object"]]) if d["to_object"] in OBJECTS else d["to_object"],
+                "to": object_word(d["to_object"]),
                 "regulation": "" if d["reference"].startswith(d["regulation"]) else d["regulation"], "reference": d["reference"], "rows": ", ".join(d["rows"]),
                 "confidence": words_of("confidence", d["confidence"]),
                 "valid": _validity(d["valid_from"], d["valid_until"]),

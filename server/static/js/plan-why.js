@@ -64,7 +64,7 @@
         return;
       }
       show(found);
-      put(found.at);
+      put(found);
     } catch {
       if (mine === asked) place.replaceChildren(el("p", { class: "field-error", role: "alert" }, t("The answer did not come. Try again.")));
     } finally {
@@ -72,11 +72,14 @@
     }
   }
 
-  function put(at) {
+  /** Marks the place on the map with the answer in short; the panel below holds all of it. */
+  function put({ at, head, sentence, score }) {
     if (!cx.map) return;
     mark?.remove();
-    mark = L.circleMarker(at, { radius: 9, color: "#16252b", weight: 3, fillColor: "#ffd84d", fillOpacity: 0.9, interactive: false }).addTo(cx.map);
-    if (!cx.map.getBounds().contains(at)) cx.map.panTo(at);
+    mark = L.circleMarker(at, { radius: 9, color: "#16252b", weight: 3, fillColor: "#ffd84d", fillOpacity: 0.9 }).addTo(cx.map);
+    const card = cx.card({ name: head, note: sentence || score });
+    card.append(el("a", { href: "#why", class: "map-card-more" }, t("All rules, block or force")));
+    mark.bindPopup(card, { autoPanPadding: [20, 60] }).openPopup();
   }
 
   form.addEventListener("submit", (event) => {
