@@ -255,6 +255,7 @@ class Arrival:
             checked, refused, at = checks.sift(layer, made, alone=True)
             refused = [p.at(int(numbers[p.row])) for p in refused]
             refused += self._unreadable(frame, numbers, at, unread, lost)
+            refused += self._there_already(held, made, keys, numbers) if mode == "append" else []
             staging.take(numbers[at], checked, [keys[i] or key_text((None,)) for i in at])
             staging.refuse(refused)
             staging.repaired(_renumbered(checked.repairs, numbers[at]))
@@ -269,6 +270,15 @@ class Arrival:
         staging.refuse_doubled()
         staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
         self._tell(elsewhere, differing, repaired, label_points)
+
+    def _there_already(self, held, made, keys, numbers):
+        """Problems of rows that can only be added, although the layer has their key."""
+        reason = said("the layer has a row with this key already.", "lớp đã có dòng mang mã này.")
+        known = np.flatnonzero(held.find([k or "" for k in keys]) >= 0)
+        return [
+            checks.Problem(reason, int(numbers[i]), self.layer.key[0], layer=self.layer, key=checks.name_of(self.layer, made, i))
+            for i in known
+        ]  # fmt: skip
 
     def _keys(self, made):
         if any(k not in made for k in self.layer.key):
