@@ -86,12 +86,9 @@ class Finder:
     def _indexed(self):
         """A temporary table of fid and key, with an index."""
         if self._there is None:
-            columns = [sa.Column(k, self._table.c[k].type) for k in self._layer.key]
-            self._there = sa.Table(
-                "cx_there", sa.MetaData(), sa.Column("fid", sa.Integer), *columns, prefixes=["TEMPORARY"]
-            )
-            self._con.exec_driver_sql("DROP TABLE IF EXISTS temp.cx_there")
-            self._there.create(self._con, checkfirst=False)
+            self._drop()
+            self._asked = self._temporary("cx_asked")
+            self._there = self._temporary("cx_there", sa.Column("fid", sa.Integer))
             every = sa.select(self._table.c.fid, *(self._table.c[k] for k in self._layer.key))
             self._con.execute(self._there.insert().from_select(["fid", *self._layer.key], every))
             names = ", ".join(f'"{k}"' for k in self._layer.key)

@@ -550,3 +550,27 @@ def test_a_day_is_a_day_in_the_file(store):
         assert con.execute("SELECT valid_from, valid_to, measured FROM plant_states").fetchall() == [
             ("2026-11-22", None, None)
         ]
+
+
+@pytest.mark.parametrize("count", [3, 400])
+@pytest.mark.parametrize("name", ["waste_sites", "plant_states"])
+def test_few_and_many_keys_are_found_alike(tmp_path, starter_facts, name, count):
+    """One by one and through the index; blank parts of a key (a state without a first day) are keys too."""
+    store, layer = Store(tmp_path), ALL[name]
+    rows = starter_facts.snapshot(name)
+    first = layer.key[0]
+    many = pd.concat([rows] * (count // len(rows) + 1), ignore_index=True).iloc[:count]
+    many[first] = [f"T{i:04}" for i in range(count)]
+    try:
+        store.write(check(layer, many, repair=False), source="test")
+        half = many.iloc[: count // 2 + 1].assign(note_en="again")
+        fresh = half.iloc[[0]].assign(**{first: "NEW"})
+        store.write(check(layer, pd.concat([half, fresh]), repair=False), source="test", mode="upsert")
+        now = store.snapshot(name).set_index(first)
+        assert len(now) == count + 1 and (now["note_en"] == "again").sum() == len(half) + 1
+        with pytest.raises(StoreError, match="is there already") as caught:
+            store.write(check(layer, half, repair=False), source="test", mode="append")
+        assert len(caught.value.problems) == len(half)
+        assert store.snapshot(name).set_index(first).index.tolist() == now.index.tolist()
+    finally:
+        store.close()
