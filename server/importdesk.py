@@ -26,9 +26,15 @@ from server.importdoor import ImportProblem
 MODES = ("upsert", "replace", "append")
 FILLED = ("source", "confidence", "geometry_quality")  # blank required fields that may get one value for all rows
 STATES = ("coming", "checking", "layer", "place", "columns", "ready", "refused", "failed", "stopped", "applying",
-          "applied", "undoing", "undone", "dropped")  # fmt: skip
+          "applied", "undoing", "redoing", "undone", "dropped")  # fmt: skip
 WAITING = ("layer", "place", "columns", "ready", "refused", "failed", "stopped")  # a person may choose anew
-BUSY = ("checking", "applying", "undoing")
+DOES = {"apply": "applying", "undo": "undoing", "redo": "redoing"}
+BUSY = ("checking", *DOES.values())
+BEFORE = {
+    "applying": "ready",
+    "undoing": "applied",
+    "redoing": "undone",
+}  # where work that wrote nothing leaves an import
 FORGOTTEN = timedelta(days=1)  # a file that did not come whole
 GRACE = timedelta(seconds=60)  # between an import that waits for its job and the job's number in it
 CHECK, APPLY = "import-check", "import-apply"
@@ -188,8 +194,7 @@ class Imports:
             "vi": "Công việc của lần nạp này bị mất cùng chương trình. Chưa có gì được ghi; hãy làm lại.",
         }
         error = None if state == "stopped" else (job.error if job is not None and job.error else lost)
-        if one.state == "undoing":
-            state = "undone" if one.restored else "applied"
+        state = BEFORE.get(one.state, state)
         with self.store.transaction() as con:
             now = self._row(con, one.number)
             if (now.state, now.job) != (one.state, one.job):  # the work ended well between the two looks
@@ -294,7 +299,7 @@ class Imports:
     def redo(self, user, number, revision):
         """Start putting back what was undone."""
         self._not_overtaken(self.get(number))
-        return self._start(user, number, revision, APPLY, {"do": "redo"}, "undoing", ("undone",))
+        return self._start(user, number, revision, APPLY, {"do": "redo"}, "redoing", ("undone",))
 
     def _not_overtaken(self, one):
         with self.store.reading() as con:

@@ -5,6 +5,7 @@ from datetime import datetime
 from layers.catalogue import ALL
 from layers.store import KEPT_FOR
 from server import atlas, importdesk, maps
+from server.docket import CLASSERS
 from server.i18n import N_, date, language, number, text
 from server.i18n import gettext as _
 
@@ -12,7 +13,7 @@ STATE_WORDS = {
     "coming": N_("being sent"), "checking": N_("being checked"), "layer": N_("choose a layer"),
     "place": N_("choose the coordinates"), "columns": N_("check the columns"), "ready": N_("ready to apply"),
     "refused": N_("cannot be used so"), "failed": N_("the check failed"), "stopped": N_("stopped"),
-    "applying": N_("being written"), "applied": N_("applied"), "undoing": N_("being changed"),
+    "applying": N_("being written"), "applied": N_("applied"), "undoing": N_("being undone"), "redoing": N_("being redone"),
     "undone": N_("undone"), "dropped": N_("laid aside"),
 }  # fmt: skip
 TONES = {"applied": "high", "ready": "medium", "layer": "medium", "place": "medium", "columns": "medium",
@@ -28,9 +29,12 @@ MODE_WORDS = {
                                                   "not in the file are removed.")),
     "append": (N_("Only add"), N_("All rows are new. A row whose key is there already is refused.")),
 }  # fmt: skip
+ROLE_WORDS = {"@x": N_("first coordinate (easting, longitude)"), "@y": N_("second coordinate (northing, latitude)"),
+              "@pair": N_("both coordinates in one cell"), "@wkt": N_("outline as text (WKT)")}  # fmt: skip
 COUNTS = (("new", N_("new")), ("changed", N_("changed")), ("same", N_("the same")), ("missing", N_("removed")),
           ("refused", N_("refused")))  # fmt: skip
-SIGNS = {"new": "#0b5c56", "changed": "#1d5fa8", "refused": "#a8310f", "missing": "#5d6b69"}
+AFTER_PLACE = ("columns", "ready", "failed", "stopped")  # when columns can be looked at again
+SIGNS = {"new": "#0b5c56", "changed": "#1d5fa8", "refused": "#a8310f", "missing": "#5d6b69", "was": "#1d5fa8"}
 
 
 def told(thing):
@@ -62,8 +66,13 @@ def summary(one, now):
         "tone": TONES.get(one.state, "unknown"),
         "counts": [(k, _(w), number(counts[k])) for k, w in COUNTS if counts.get(k)],
         "undo": one.state == "applied" and may_undo(one, now), "redo": one.state == "undone" and may_undo(one, now),
-        "revision": one.revision, "megabytes": one.size / 1e6,
+        "revision": one.revision, "size": size_word(one.size),
     }  # fmt: skip
+
+
+def size_word(size):
+    """A number of bytes as people say it."""
+    return f"{number(size / 1e6, 1)} MB" if size >= 1e5 else f"{number(max(size / 1e3, 0.1), 1)} kB"
 
 
 def may_undo(one, now):
@@ -78,7 +87,7 @@ def steps(one, look, at):
     place = place_state(one, look)
     order = [k for k, _w in STEPS]
     reached = {"layer": "file", "place": "place", "columns": "columns", "ready": "trial", "applying": "done",
-               "applied": "done", "undoing": "done", "undone": "done"}.get(one.state, at)  # fmt: skip
+               "applied": "done", "undoing": "done", "redoing": "done", "undone": "done"}.get(one.state, at)  # fmt: skip
     out = []
     for key, word in STEPS:
         state = "done" if order.index(key) < order.index(reached) else "todo"
@@ -110,14 +119,16 @@ def opens(one, look, step):
     if step == "place":
         return bool(look.get("doctor"))
     if step == "columns":
-        return bool(one.layer) and not raster and bool(look.get("columns")) and one.state in importdesk.WAITING
+        return bool(one.layer) and not raster and bool(look.get("columns")) and one.state in AFTER_PLACE
     if step == "trial":
         return one.counts is not None
     return one.state in ("applied", "undone")
 
 
-def first_step(one):
+def first_step(one, look):
     """The step that a page shows when none was asked for."""
+    if one.state == "refused" and ((look or {}).get("doctor") or {}).get("verdict") == "refused":
+        return "place"
     return {"layer": "file", "place": "place", "columns": "columns", "ready": "trial", "applied": "done",
             "undone": "done"}.get(one.state, "file")  # fmt: skip
 
@@ -125,12 +136,12 @@ def first_step(one):
 # --- the layer ------------------------------------------------------------------------------------
 
 
-def layers_for(one, look):
-    """The layers to choose from: (value, word, hint), the likeliest first; groups for a form."""
+def layers_for(one, look, role):
+    """The layers that a role may choose from: (value, word, hint), the likeliest first."""
     if one is not None and one.name.endswith((".tif", ".tiff")):
         return [(f"raster:{s}", _(w), "") for s, w in RASTER_WORDS.items()]
     matched = {r["name"]: r["matched"] for r in (look or {}).get("layers", ())}
-    names = [n for n in ALL if importdesk.can_import(n)]
+    names = [n for n in ALL if importdesk.can_import(n) and (role in CLASSERS or not ALL[n].gated)]
     names.sort(key=lambda n: -matched.get(n, 0))
     return [(n, layer_word(n), _("%(n)s columns fit", n=number(matched[n])) if matched.get(n) else "") for n in names]
 
@@ -166,8 +177,8 @@ def _reading_lines(r):
         yield _("Points in the city"), _share(r["share_inside"])
     if r.get("share_near") is not None:
         yield _("Near the commune they name"), _share(r["share_near"])
-    if r.get("median_m") is not None:
-        yield _("Half of them within"), _distance(r["median_m"])
+    if r.get("median_m"):
+        yield _("Half of the points lie farther off than"), _distance(r["median_m"])
 
 
 def _share(value):
@@ -218,9 +229,7 @@ def columns(one, look):
     chosen = one.choices.get("columns")
     rows = []
     for i, c in enumerate(look["columns"]):
-        if c.get("role"):
-            rows.append(c | {"at": i, "field": None})
-            continue
+        c = c | {"guess": c["guess"] or c["role"]}
         name = c["name"]
         if chosen is not None and name in chosen:
             field, by = chosen[name], "chosen" if one.choices.get("seen") else "remembered"
@@ -231,9 +240,13 @@ def columns(one, look):
     return {
         "rows": rows,
         "fields": [(f.name, _field_word(f), f.required) for f in layer.fields],
+        "roles": [(r, _(w)) for r, w in ROLE_WORDS.items()] if layer.geometry else [],
         "key": [_field_word(layer.by_name[k]) for k in layer.key],
         "key_missing": [_field_word(layer.by_name[k]) for k in layer.key if k not in taken],
-        "fills": [_fill(f, one, f.name in taken) for f in layer.fields if f.required and f.name not in layer.key],
+        "fills": sorted(
+            (_fill(f, one, f.name in taken) for f in layer.fields if f.required and f.name not in layer.key),
+            key=lambda fill: fill["has_column"],
+        ),
         "modes": [(m, _(w), _(t)) for m, (w, t) in MODE_WORDS.items() if m == "upsert" or not layer.gated],
         "mode": one.choices.get("mode", "upsert"),
         "remembered": look.get("remembered"),
@@ -244,15 +257,13 @@ def read_columns(one, look, form):
     """What was chosen on the page of columns, as Imports.choose() takes it, and {field of the form: sentence}."""
     layer, errors, columns, taken = ALL[one.layer], {}, {}, {}
     for i, c in enumerate(look["columns"]):
-        if c.get("role"):
-            continue
         field = form.get(f"field-{i}", "")
-        if field and field not in layer.by_name:
+        if field and field not in layer.by_name and not (layer.geometry and field in ROLE_WORDS):
             errors[f"field-{i}"] = _("Choose a field from the list for the column “%(column)s”.", column=c["name"])
         elif field in taken:
             errors[f"field-{i}"] = _(
                 "“%(field)s” is chosen for two columns, “%(first)s” and “%(second)s”. Leave one of them out.",
-                field=_field_word(layer.by_name[field]), first=taken[field], second=c["name"],
+                field=_field_word(layer.by_name[field]) if field in layer.by_name else _(ROLE_WORDS[field]), first=taken[field], second=c["name"],
             )  # fmt: skip
         elif field:
             taken[field] = c["name"]
@@ -261,6 +272,8 @@ def read_columns(one, look, form):
         if k not in taken:
             errors["columns"] = _("Say which column holds the key “%(field)s”: without it no row can be told from another.",
                                   field=_field_word(layer.by_name[k]))  # fmt: skip
+    if ("@x" in taken) != ("@y" in taken):
+        errors["columns"] = _("Coordinates need two columns: say which one is the other.")
     fill = {}
     for f in layer.fields:
         value = (form.get(f"fill-{f.name}") or "").strip()[:1000]
@@ -272,7 +285,15 @@ def read_columns(one, look, form):
     mode = form.get("mode", "")
     if mode not in MODE_WORDS or (layer.gated and mode != "upsert"):
         errors["mode"] = _("Choose what happens with rows that are there already.")
-    return {"columns": columns, "fill": fill, "mode": mode}, errors
+    chosen = {"columns": columns, "fill": fill, "mode": mode}
+    before = one.choices.get("columns") or {c["name"]: c["role"] for c in look["columns"]}
+    if _places(before) != _places(columns):
+        chosen["reading"] = None  # other columns: the doctor looks anew
+    return chosen, errors
+
+
+def _places(columns):
+    return {role: c for c, role in columns.items() if role in ROLE_WORDS}
 
 
 def _field_word(f):
@@ -281,7 +302,7 @@ def _field_word(f):
 
 def _fill(f, one, has_column):
     value = (one.choices.get("fill") or {}).get(f.name, "")
-    made = {"name": f"fill-{f.name}", "label": _field_word(f), "value": value, "kind": "text", "required": False,
+    made = {"name": f"fill-{f.name}", "label": _field_word(f), "value": value, "kind": "text", "has_column": has_column,
             "hint": _("for rows where the column is blank") if has_column else _("for all new rows")}  # fmt: skip
     if f.allowed:
         made |= {"kind": "choice", "options": [(c.value, getattr(c, language())) for c in f.allowed]}
@@ -301,11 +322,12 @@ def trial(one, made):
         "cut": any(n.get(k, 0) > made["shown"] for k in ("new", "changed", "missing", "refused")),
         "counts": [(k, _(w), one.counts.get(k, 0)) for k, w in COUNTS if k != "missing" or one.choices.get("mode") == "replace"],
         "changed": [
-            {"key": c["key"], "code": f"c{i}", "rows": [
-                {"label": _label(layer, d["field"]), "before": _value(layer, d["field"], d["old"]),
-                 "after": _value(layer, d["field"], d["new"])} for d in c["changes"]]}
+            {"key": c["key"], "code": f"c{i}", "name": text(c["names"], "name"),
+             "rows": [_difference(layer, d) for d in c["changes"]]}
             for i, c in enumerate(made["changed"])
         ],
+        "odd": [o | {"sentence": told(o["sentence"])} for o in made["odd"]],
+        "repaired": made["repaired"],
         "new": [n | {"code": f"n{i}", "name": text(n["names"], "name")} for i, n in enumerate(made["new"])],
         "missing": [n | {"code": f"m{i}", "name": text(n["names"], "name")} for i, n in enumerate(made["missing"])],
         "refused": [r | {"reason": told(r["reason"]), "field": _label(layer, r["field"]) if r.get("field") else "",
@@ -323,24 +345,39 @@ def _label(layer, field):
     return _field_word(layer.by_name[field])
 
 
-_PLACES = {"moved": N_("moved"), "added": N_("added"), "removed": N_("removed")}
+_PLACES = {"moved": N_("moved by %(distance)s"), "placed": N_("gets a place"), "unplaced": N_("loses its place"),
+           "reshaped": N_("another outline")}  # fmt: skip
+
+
+def _difference(layer, d):
+    """One changed field as it stands and as it would be."""
+    if "how" in d:
+        return {"label": _("Place"), "before": None, "after": _(_PLACES[d["how"]], distance=_distance(d["metres"]))}
+    field = d["field"]
+    return {
+        "label": _label(layer, field),
+        "before": _value(layer, field, d["old"]),
+        "after": _value(layer, field, d["new"]),
+    }
 
 
 def _value(layer, field, value):
     if value is None:
         return None
-    if field == "geometry":
-        return _(_PLACES[value]) if value in _PLACES else value
     f = layer.by_name.get(field)
     if f is not None and f.allowed:
         return layer.words(field, value, language())
-    return number(value) if isinstance(value, int | float) else value
+    if isinstance(value, int | float):
+        return str(int(value)) if f is not None and f.kind == "integer" and value == int(value) else number(value)
+    return value
 
 
 def trial_map(one, made, store, settings):
     """A map of what is new, changed, refused and removed, or None where nothing has a place."""
     layers, points = [], []
+    made = made | {"was": [c | {"place": c["was"]} for c in made["changed"] if c.get("was")]}
     for kind, word in (
+        ("was", _("where it is now")),
         ("missing", _("removed")),
         ("new", _("new")),
         ("changed", _("changed")),
@@ -356,7 +393,7 @@ def trial_map(one, made, store, settings):
             continue
         points += [xy for f in features for xy in _corners(f["geometry"])]
         style = {"color": SIGNS[kind], "weight": 2, "fillColor": SIGNS[kind], "fillOpacity": 0.35}
-        style |= {"dashArray": "4 3"} if kind in ("refused", "missing") else {}
+        style |= {"dashArray": "4 3", "fillOpacity": 0.1} if kind in ("refused", "missing", "was") else {}
         data = {"type": "FeatureCollection", "features": maps.rounded(features, 6)}
         layers.append(maps.GeoJsonLayer(kind, word, data=data, style=style))
     if not layers:
@@ -366,7 +403,7 @@ def trial_map(one, made, store, settings):
 
 
 def _mark(kind, i, p):
-    return {"new": f"n{i}", "changed": f"c{i}", "missing": f"m{i}"}.get(kind) or f"r{p['row']}"
+    return {"new": f"n{i}", "changed": f"c{i}", "missing": f"m{i}", "was": f"w{i}"}.get(kind) or f"r{p['row']}"
 
 
 def _corners(geometry):

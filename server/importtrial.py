@@ -10,15 +10,21 @@ from collections import Counter
 import pandas as pd
 import shapely
 
+from geo.coordinates import parse_coordinates
 from layers import ingest
 from layers.catalogue import ALL, LAYERS
 from layers.errors import vietnamese
 from layers.letters import fold
-from server import imports
+from layers.staging import key_parts, key_text
+from layers.trials import CHANGED, NEW, Held
+from server import imports, placing
+from server.changes import Shape
 
 SHOWN = 200
 CLEAR = 2  # a layer is guessed where so many more columns fit it than the next one
 CORNERS = 300  # of an outline on the map of the dry run; a larger one is drawn as a point in it
+PARTS_EN = "Each row in the system that fits it"
+PARTS_VI = "Mỗi dòng theo hệ hợp với nó"
 ROWS_TOLD = 8  # rows whose text and places the page of coordinates shows
 _HAVE = Counter(f.name for layer in ALL.values() for f in layer.fields)
 COMMON = {name for name, n in _HAVE.items() if n > len(LAYERS) / 3}  # fields that tell nothing about the layer
@@ -41,7 +47,7 @@ def ranked(samples, names):
         for column, field in match.items():
             words = {fold(w) for c in layer.by_name[field].allowed for w in (c.value, c.vi, c.en)}
             if words and values[column]:
-                own += 2 if values[column] & words else -2
+                own += 3 if values[column] & words else -3
         out.append({"name": name, "matched": len(match), "own": own, "key": set(layer.key) <= set(match.values())})
     return sorted(out, key=lambda r: (-r["key"], -r["own"], -r["matched"]))
 
@@ -68,11 +74,12 @@ def columns_document(samples):
 def doctor_document(store, seen):
     """What the page of coordinates shows of an imports.Seen: points as [lon, lat, row from 1]."""
     found = seen.diagnosis
-    wards = Wards(store)
+    wards = placing.Wards(store)
     scored = {imports.option(r): r for part in found.parts for r in (part.first, part.second, *part.tied) if r}
     readings = [
         {
-            "option": o.text, "epsg": o.reading.epsg, "name_en": o.reading.name_en, "name_vi": o.reading.name_vi,
+            "option": o.text, "epsg": o.reading and o.reading.epsg, "name_en": o.reading.name_en if o.reading else PARTS_EN,
+            "name_vi": o.reading.name_vi if o.reading else PARTS_VI,
             "share_inside": _finite(scored[o.text].share_inside) if o.text in scored else None,
             "share_near": _finite(scored[o.text].share_near_places) if o.text in scored else None,
             "median_m": _finite(scored[o.text].median_m) if o.text in scored else None,
@@ -80,11 +87,10 @@ def doctor_document(store, seen):
         }
         for o in seen.options
     ]  # fmt: skip
-    named = dict(getattr(seen, "names", {}) or {})
     return {
         "verdict": found.verdict, "reason_en": found.reason_en, "reason_vi": found.reason_vi,
         "declared_wrong": bool(found.declared_wrong), "rests_on": found.parts[0].rests_on if found.parts else None,
-        "apart_m": _finite(seen.apart_m), "readings": readings, "rows": _rows_told(readings[:2], named, wards),
+        "apart_m": _finite(seen.apart_m), "readings": readings, "rows": _rows_told(readings[:2], seen.named, wards),
     }  # fmt: skip
 
 
@@ -96,79 +102,113 @@ def _rows_told(readings, named, wards):
     step = max(1, len(rows) // ROWS_TOLD)
     out = []
     for n in sorted(rows[::step][:ROWS_TOLD]):
-        text, ward = named.get(n - 1, ("", None))
+        ward = named.get(n - 1)
         cells = []
         for p in points:
-            code, name = wards.at(p[n][0], p[n][1])
-            cells.append({"ward": name, "agrees": None if ward is None else code == ward,
+            lies = int(wards.at(shapely.points([p[n][:2]]))[0])
+            cells.append({"ward": wards.names[lies] if lies >= 0 else None, "agrees": None if ward is None else lies >= 0 and wards.names[lies] == ward,
                           "lon": f"{p[n][0]:.5f}", "lat": f"{p[n][1]:.5f}"})  # fmt: skip
-        out.append({"row": n, "names": text, "cells": cells})
+        out.append({"row": n, "names": ward or "", "cells": cells})
     return out
-
-
-class Wards:
-    """Which ward a point lies in, by the outlines that the store has."""
-
-    def __init__(self, store):
-        admin = store.snapshot("admin_units")
-        wards = admin[admin["kind"].isin(imports.WARD_KINDS) & admin.geometry.notna()]
-        self._tree = shapely.STRtree(wards.geometry.to_numpy())
-        self._names = list(zip(wards["code"], wards["name_vi"], strict=True))
-
-    def at(self, lon, lat):
-        found = self._tree.query(shapely.Point(lon, lat), predicate="intersects")
-        return self._names[found[0]] if len(found) else (None, None)
 
 
 def counts(prepared):
     """How many rows are new, changed, same, missing and refused."""
     trial = prepared.trial
-    return {"new": len(trial.new), "changed": len(trial.changed), "same": int(trial.same), "missing": len(trial.missing),
-            "refused": len({p.row for p in trial.refused})}  # fmt: skip
+    return {"new": trial.new_count, "changed": trial.changed_count, "same": trial.same, "missing": trial.missing_count,
+            "refused": trial.refused_count}  # fmt: skip
 
 
-def trial_document(prepared, held):
-    """What the page of the dry run shows: at most SHOWN of each kind, values as JSON, places as GeoJSON."""
+def trial_document(prepared, held, choices):
+    """What the page of the dry run shows: at most SHOWN of each kind, values as JSON, places as GeoJSON.
+
+    held: the frame that the file was compared with. choices: of the import.
+    """
     layer, trial = prepared.layer, prepared.trial
-    here = _by_key(layer, trial.checked.rows)
-    there = _by_key(layer, held) if trial.missing else {}
-    column_of = {f: c for c, f in prepared.columns.items()}
+    there = Held(layer, held)
+    gone = there.find([key_text(k) for k in trial.missing[:SHOWN]])
+    known = set(map(str, trial.repairs))
+    known |= {prepared.diagnosis.reason_en} if choices.get("reading") and prepared.diagnosis else set()
     return {
         "shown": SHOWN,
-        "new": [_row(layer, key, here) for key in trial.new[:SHOWN]],
-        "changed": [
-            _row(layer, key, here)
-            | {"changes": [{"field": f, "old": _json(a), "new": _json(b)} for f, (a, b) in differences.items()]}
-            for key, differences in list(trial.changed.items())[:SHOWN]
-        ],
-        "missing": [_row(layer, key, there) for key in trial.missing[:SHOWN]],
-        "refused": [_refused(p, prepared.frame, column_of) for p in trial.refused[:SHOWN]],
-        "notes": [_both(n) for n in prepared.notes if n not in trial.checked.repairs],
-        "repairs": [_both(n) for n in trial.checked.repairs[:SHOWN]],
-    }
+        "new": [_row(layer, row) for _key, row in _first(prepared, NEW)],
+        "changed": [_changed(layer, row, trial.changed[key_parts(key)], there, key)
+                    for key, row in _first(prepared, CHANGED) if key_parts(key) in trial.changed],
+        "missing": [_row(layer, row) for row in held.iloc[gone].to_dict("records")],
+        "refused": _refused(prepared, choices),
+        "notes": [_both(n) for n in prepared.notes if str(n) not in known],
+        "repairs": [_both(n) for n in trial.repairs], "repaired": trial.repaired,
+        "odd": [{"row": w.row + 1, "key": w.key, "sentence": _both(w.reason)} for w in prepared.warnings[:SHOWN]],
+    }  # fmt: skip
 
 
-def _by_key(layer, frame):
-    return {tuple(_blank(r[k]) for k in layer.key): r for r in frame.to_dict("records")}
+def _first(prepared, fate):
+    """(key text, row) of the first rows of one fate."""
+    _numbers, keys, checked = next(prepared.staging.pieces((fate,)), ((), (), None))
+    return [] if checked is None else list(zip(keys, checked.rows.iloc[:SHOWN].to_dict("records"), strict=False))
 
 
 def _blank(value):
     return None if value is None or pd.isna(value) else value
 
 
-def _row(layer, key, rows):
-    row = rows.get(key, {})
+def _row(layer, row):
+    key = "/".join("–" if _blank(row[k]) is None else str(_json(row[k])) for k in layer.key)
     names = {f"name_{lang}": _blank(row.get(f"name_{lang}")) for lang in ("vi", "en")}
-    return {"key": "/".join("–" if k is None else str(_json(k)) for k in key), "names": names,
-            "place": place(row.get("geometry"))}  # fmt: skip
+    return {"key": key, "names": names, "place": place(row.get("geometry"))}
 
 
-def _refused(problem, frame, column_of):
-    column = column_of.get(problem.field) if problem.field else None
-    row = frame.iloc[problem.row]
-    value = row[column] if column is not None else problem.value
-    return {"row": problem.row + 1, "key": problem.key, "column": column, "field": problem.field, "value": _text(value),
-            "reason": _both(problem.reason), "place": place(row.get("geometry"))}  # fmt: skip
+def _changed(layer, row, differences, there, key):
+    made = _row(layer, row) | {"changes": []}
+    for field, (old, new) in differences.items():
+        if field == "geometry":
+            before = there.frame.geometry.iloc[int(there.find([key])[0])]
+            shape = Shape(before, row["geometry"])
+            made |= {"was": place(before)}
+            made["changes"].append({"field": field, "how": shape.how, "metres": _finite(shape.metres)})
+        else:
+            made["changes"].append({"field": field, "old": _json(old), "new": _json(new)})
+    return made
+
+
+def _refused(prepared, choices):
+    """The problems of the first refused rows with the column and value they speak of, and the row's place."""
+    problems = prepared.trial.refused
+    column_of = {f: c for c, f in prepared.columns.items()}
+    cells = dict(prepared.staging.raw_rows([p.row for p in problems]))
+    spots = _spots(prepared, cells, choices)
+    out = []
+    for p in problems:
+        column = column_of.get(p.field)
+        value = cells[p.row].get(column) if column is not None else p.value
+        out.append({"row": p.row + 1, "key": p.key, "column": column, "field": p.field, "value": _text(value),
+                    "reason": _both(p.reason), "place": place(spots.get(p.row))})  # fmt: skip
+    return out
+
+
+def _spots(prepared, cells, choices):
+    """{row: geometry in EPSG:4326} of refused rows, as far as their coordinates can be read."""
+    if prepared.placement is None or not cells:
+        return {}
+    left = [c for c in prepared.staging.columns if c not in prepared.columns and c not in prepared.left_out]
+    chosen = {f: c for c, f in (choices.get("columns") or {}).items()}
+    found = ingest.roles(left)
+    x, y = chosen.get("@x", found.x), chosen.get("@y", found.y)
+    out = {}
+    if x in left and y in left:
+        rows = sorted(cells)
+        xs, ys = (parse_coordinates([cells[r].get(c) for r in rows])[0] for c in (x, y))
+        for i, row in enumerate(rows):
+            lon, lat = prepared.placement.points(xs[i : i + 1], ys[i : i + 1], row)
+            if pd.notna(lon[0]) and pd.notna(lat[0]):
+                out[row] = shapely.Point(lon[0], lat[0])
+        return out
+    for first, frame, shapes, _high, _unread in prepared.staging.raw():
+        if shapes is None or len(out) == len(cells):
+            break
+        for row in [r for r in cells if first <= r < first + len(frame)]:
+            out[row] = prepared.placement.shapes(shapes[row - first : row - first + 1], row)[0]
+    return out
 
 
 def _both(sentence):

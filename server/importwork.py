@@ -7,7 +7,9 @@ written is recognised, never written twice.
 from layers.catalogue import ALL
 from layers.checks import check as check_rows
 from layers.errors import LayerError
-from server import i18n, importrasters, imports, importtrial
+from layers.staging import FILE_NAME as SCRATCH
+from server import i18n, importdesk, importrasters, imports, importtrial
+from server.docket import CLASSERS
 from server.i18n import N_
 from server.importdesk import can_import
 from server.importdoor import RASTERS, ImportProblem
@@ -64,9 +66,18 @@ def _checked(services, one, task, values):
         look |= {"remembered": {k: kept[k] for k in ("who", "at", "same")}, "remembered_reading": kept.get("reading")}
         choices = {k: kept[k] for k in ("columns", "fill", "mode") if kept.get(k)} | {"seen": kept["same"]} | choices
     values |= {"layer": layer, "choices": choices}
+    if ALL[layer].gated and task.who.role not in CLASSERS:
+        raise ImportProblem(
+            N_(
+                "Hotspots go into the register of cases, in which planners do not write. An administrator can go on with this file."
+            )
+        )
     reading = None
     if ALL[layer].geometry:
-        seen = imports.doctor(services.store, path, sheet=sheet, progress=_part(task, 0.05, 0.3), stop=task.stop)
+        seen = imports.doctor(
+            services.store, path, sheet=sheet, columns=choices.get("columns"), layer_name=layer,
+            progress=_part(task, 0.05, 0.3), stop=task.stop,
+        )  # fmt: skip
         if seen.diagnosis is not None:
             look["doctor"] = importtrial.doctor_document(services.store, seen)
             reading = choices.get("reading")
@@ -79,28 +90,37 @@ def _checked(services, one, task, values):
     desk.write(one.number, "look.json", look)
     if not choices.get("seen"):
         return "columns"
-    prepared = prepare(services, layer, path, choices, _part(task, 0.3, 0.95), task.stop)
-    values |= {"counts": importtrial.counts(prepared), "base": prepared.version}
-    keep_trial(services, one, prepared)
+    with prepare(services, one, layer, choices, _part(task, 0.3, 0.95), task.stop) as prepared:
+        values |= {"counts": importtrial.counts(prepared), "base": prepared.version}
+        keep_trial(services, one, prepared, choices)
+    tidy(desk, one)
     return "ready"
 
 
-def keep_trial(services, one, prepared, **more):
+def tidy(desk, one):
+    """Let go of the scratch file of a trial."""
+    for left in desk.folder(one.number).glob(f"{SCRATCH}*"):
+        left.unlink(missing_ok=True)
+
+
+def keep_trial(services, one, prepared, choices, **more):
     """The dry run as documents in the folder of the import."""
     desk = services.imports
     held = services.book.rows() if prepared.layer.gated else services.store.snapshot(prepared.layer.name)
-    desk.write(one.number, "trial.json", importtrial.trial_document(prepared, held) | more)
+    desk.write(one.number, "trial.json", importtrial.trial_document(prepared, held, choices) | more)
     path = desk.folder(one.number) / "refused.csv"
     path.unlink(missing_ok=True)
     imports.write_refused(prepared, path)
 
 
-def prepare(services, layer, path, choices, progress, stop):
-    """The file tried against the layer, or the register, as it is now."""
+def prepare(services, one, layer, choices, progress, stop):
+    """The file tried against the layer, or the register, as it is now; the rows lie in the folder of the import."""
+    desk = services.imports
     return imports.prepare(
         services.store,
         layer,
-        path,
+        desk.path(one),
+        folder=desk.folder(one.number),
         sheet=choices.get("sheet"),
         reading=imports.reading_of(choices["reading"]) if choices.get("reading") else None,
         columns=choices.get("columns"),
@@ -127,9 +147,7 @@ def _part(task, low, high):
 def apply(services, task):
     """Write what the trial showed, or put a version back; whole, or not at all."""
     desk, wanted = services.imports, task.payload["do"]
-    one = desk.expected(
-        task.payload["import"], task.payload["revision"], "applying" if wanted == "apply" else "undoing"
-    )
+    one = desk.expected(task.payload["import"], task.payload["revision"], importdesk.DOES[wanted])
     if one is None:
         return {"state": "overtaken"}
     try:
@@ -137,61 +155,48 @@ def apply(services, task):
     except imports.Stopped:
         raise Stopped from None
     except (LayerError, ImportProblem) as e:
-        state, values = _before(one), {"error": both(e)}
+        state, values = importdesk.BEFORE[one.state], {"error": both(e)}
     if state is not None:
         desk.found(one, state, **values)
     return {"state": state}
 
 
-def _before(one):
-    """The state of an import before the work on it began."""
-    return "ready" if one.state == "applying" else "undone" if one.restored else "applied"
-
-
 def _applied(services, one, task, _wanted):
     """(state, values) where the import is told afterwards; (None, {}) where it was told with what was written."""
-    desk, store = services.imports, services.store
     if one.layer.startswith("raster:"):
         return importrasters.applied(services, one, task)
-    path = desk.path(one)
-    prepared = prepare(services, one.layer, path, one.choices, _part(task, 0, 0.7), task.stop)
+    with prepare(services, one, one.layer, one.choices, _part(task, 0, 0.5), task.stop) as prepared:
+        outcome = _written(services, one, task, prepared)
+    tidy(services.imports, one)
+    return outcome
+
+
+def _written(services, one, task, prepared):
+    desk, store = services.imports, services.store
     fresh = {"counts": importtrial.counts(prepared), "base": prepared.version}
     changed = prepared.version != one.base if not prepared.layer.gated else fresh["counts"] != one.counts
     if changed or prepared.sha256 != one.sha256:
         version, who = desk.newest_of(one.layer)
-        keep_trial(services, one, prepared, rechecked={"version": version, "who": who})
+        keep_trial(services, one, prepared, one.choices, rechecked={"version": version, "who": who})
         return "ready", fresh | {"error": None}
-    task.tell(0.75, N_("The version is written"))
+    applied = {"state": "applied", "written_at": desk.moment()}
     if prepared.layer.gated:
+        task.tell(0.75, N_("The rows go into the register"))
         source = f"{prepared.name} ({prepared.sha256[:12]})"
-        services.book.take_rows(task.who, prepared.trial.checked.rows, source=source)
+        services.book.take_rows(task.who, prepared.checked().rows, source=source)
         with store.transaction() as con:
-            desk.done_in(con, task.who, one, "apply", state="applied", written_at=desk.moment())
+            desk.done_in(con, task.who, one, "apply", **applied)
     else:
-        with store.transaction() as con:
-            if store.version_in(con, one.layer) != one.base:
-                raise ImportProblem(N_("The layer was changed at this moment. Check the file again."), "changed")
-            store.write_in(
-                con,
-                [prepared.trial.checked],
-                source=prepared.name,
-                who=task.who.name,
-                mode=mode_of(one),
-                note=note(one),
-            )
-            written = store.version_in(con, one.layer)
-            desk.done_in(con, task.who, one, "apply", state="applied", written=written, written_at=desk.moment())
-    desk.remember(task.who, one, list(prepared.columns) + [str(c) for c in prepared.left_out])
+
+        def tell(con):
+            desk.done_in(con, task.who, one, "apply", written=store.version_in(con, one.layer), **applied)
+
+        imports.apply(
+            store, prepared, who=task.who.name, mode=one.choices.get("mode", "upsert"), expected=one.base,
+            progress=_part(task, 0.5, 1), stop=task.stop, then=tell,
+        )  # fmt: skip
+    desk.remember(task.who, one, [*prepared.columns, *prepared.left_out])
     return None, {}
-
-
-def mode_of(one):
-    return one.choices.get("mode", "upsert")
-
-
-def note(one):
-    n = one.counts
-    return f"{one.code}: {n['new']} new, {n['changed']} changed, {n['refused']} refused, sha256 {one.sha256[:12]}"
 
 
 def _put_back(services, one, task, wanted):

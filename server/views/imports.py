@@ -57,7 +57,7 @@ def start(errors=None, status=200):
         status,
         errors=errors or {},
         recent=[importpages.summary(one, now) for one in imports().recent()],
-        layers=importpages.layers_for(None, None),
+        layers=importpages.layers_for(None, None, security.user().role),
         chosen=request.values.get("layer", ""),
         suffixes=SUFFIXES,
         limits={"form": FORM_BYTES, "most": MAX_BYTES, "piece": PIECE_BYTES},
@@ -135,7 +135,7 @@ def shown(one, errors=None, status=200):
     at = (
         asked
         if asked in dict(importpages.STEPS) and importpages.opens(one, look, asked)
-        else importpages.first_step(one)
+        else importpages.first_step(one, look)
     )
     values = {"one": one, "row": importpages.summary(one, now), "look": look or {}, "at": at, "errors": errors or {},
               "error": importpages.told(one.error), "job": None, "step_line": importpages.steps(one, look, at)}  # fmt: skip
@@ -155,7 +155,7 @@ def shown(one, errors=None, status=200):
             drawn = importpages.trial_map(one, made, services().store, settings)
             values |= {"trial": importpages.trial(one, made), "map": drawn}
         return page("import_trial.html" if at == "trial" else "import_done.html", status, **values)
-    return page("import_file.html", status, layers=importpages.layers_for(one, look), **values)
+    return page("import_file.html", status, layers=importpages.layers_for(one, look, security.user().role), **values)
 
 
 def job_of(one):

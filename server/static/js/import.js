@@ -96,6 +96,12 @@
     return location.assign("/admin/import");
   }
 
+  const chosen = part("chosen");
+  const none = chosen.textContent;
+  field.addEventListener("change", () => {
+    chosen.textContent = field.files[0] ? `${field.files[0].name} (${number.format(field.files[0].size / 1e6)} MB)` : none;
+  });
+
   async function start(files) {
     const reason = wrong(files);
     if (reason) {
@@ -140,6 +146,7 @@
     over(false);
     if (form.classList.contains("is-sending")) return;
     field.files = event.dataTransfer.files;
+    field.dispatchEvent(new Event("change"));
     start(event.dataTransfer.files);
   });
 })();

@@ -1,0 +1,615 @@
+"""The pages of imports: a file goes the whole way from the door to a version and back, and nobody is surprised."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyproj
+import pytest
+import staffroom
+
+from layers import audit, starter
+from layers.catalogue import ALL
+from server import importdesk, importdoor, jobs, worker
+
+ROOT = Path(__file__).resolve().parents[1]
+FILL = {"fill-source": "khảo sát 2026", "fill-confidence": "high", "fill-geometry_quality": "surveyed"}
+
+
+@pytest.fixture
+def office(starter_store, tmp_path):
+    with staffroom.office(starter_store, tmp_path / "data") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def wards():
+    rows = pd.read_csv(starter.TABLES / "wards.csv", dtype={"code": str})
+    return rows[rows["old_district_code"].notna()].iloc[:20]
+
+
+def send(office, name, body, layer="", role="planner", status=303):
+    """Send a file by the plain form; the number of its import, after all work on it."""
+    client = getattr(office, role)
+    body = body.encode() if isinstance(body, str) else body
+    answer = client.post("/admin/import", data={"csrf": client.csrf, "layer": layer, "file": (io.BytesIO(body), name)})
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    if status != 303:
+        return answer.get_data(as_text=True)
+    worker.work_off(office.services)
+    return int(answer.headers["Location"].rsplit("/", 1)[1])
+
+
+def one(office, number):
+    return office.services.imports.settled(office.services.imports.get(number))
+
+
+def act(office, number, what, role="planner", status=303, revision=None, **data):
+    revision = one(office, number).revision if revision is None else revision
+    answer = office.send(role, f"/admin/import/{number}/{what}?lang=en", {"revision": revision, **data})
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    worker.work_off(office.services)
+    return answer.get_data(as_text=True)
+
+
+def words(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def page(office, number, role="planner", lang="en", step=""):
+    answer = getattr(office, role).get(f"/admin/import/{number}?lang={lang}&step={step}")
+    assert answer.status_code == 200
+    return words(answer.get_data(as_text=True))
+
+
+def fields(office, number, **changes):
+    """The form of the columns as the page fills it in."""
+    look = office.services.imports.read(number, "look.json")
+    form = {f"field-{i}": c["guess"] or c["role"] for i, c in enumerate(look["columns"])}
+    return form | {"mode": "upsert"} | changes
+
+
+def waste(office):
+    """A small list of waste sites, of which one is known, one new and one refused."""
+    row = office.services.store.version("waste_sites", 1).iloc[0]
+    lines = ["code;kind;name_vi", f"{row['code']};dump;{row['name_vi']}", "X1;moon;Bãi", "X2;dump;Bãi mới"]
+    return "\n".join(lines) + "\n"
+
+
+def through(office, text, name="bai.csv", layer="waste_sites", **changes):
+    """A list without places, sent and matched; its number."""
+    number = send(office, name, text, layer)
+    assert one(office, number).state in ("columns", "ready")  # ready: matched as the last one of the same headings
+    act(office, number, "columns", **fields(office, number, **FILL, **changes))
+    return number
+
+
+# --- the whole way --------------------------------------------------------------------------------
+
+
+def test_a_file_goes_from_the_door_to_one_version_back_and_forth(office):
+    store = office.services.store
+    before = store.history("waste_sites")
+    number = through(office, waste(office))
+    assert one(office, number).state == "ready" and store.history("waste_sites") == before
+    assert one(office, number).counts == {"new": 1, "changed": 1, "same": 0, "missing": len(store.snapshot("waste_sites")) - 1,
+                                          "refused": 1}  # fmt: skip
+    shown = page(office, number)
+    assert "Nothing was written yet" in shown and "1 new" in shown and "1 changed" in shown and "1 refused" in shown
+    act(office, number, "apply")
+    done = one(office, number)
+    assert (done.state, done.written, done.base) == ("applied", 2, 1)
+    after = store.snapshot("waste_sites").set_index("code")
+    assert after.at["X2", "source"] == "khảo sát 2026" and "X1" not in after.index
+    newest = store.history("waste_sites")[0]
+    assert newest["who"] == "Planner 1" and newest["source"] == "bai.csv" and "1 new, 1 changed" in newest["note"]
+    assert "Written as version 2" in page(office, number) and "Undo this import" in page(office, number)
+    written = newest["sha256"]
+    act(office, number, "undo")
+    assert one(office, number).state == "undone"
+    assert store.history("waste_sites")[0]["sha256"] == before[0]["sha256"]
+    act(office, number, "redo")
+    assert one(office, number).state == "applied" and store.history("waste_sites")[0]["sha256"] == written
+    act(office, number, "undo")
+    assert store.history("waste_sites")[0]["sha256"] == before[0]["sha256"]
+    assert [h["version"] for h in store.history("waste_sites")] == [5, 4, 3, 2, 1]
+    with store.reading() as con:
+        done = [r["action"] for r in audit.rows(con, thing=f"import:{one(office, number).code}")]
+        assert audit.verify(con) == []
+    assert done[::-1] == ["import.receive", "import.apply", "import.undo", "import.redo", "import.undo"]
+
+
+def test_undo_is_asked_once_and_works_without_scripts(office):
+    number = through(office, waste(office))
+    act(office, number, "apply")
+    html = office.page("planner", f"/admin/import/{number}")
+    fold = re.search(r'<details class="ask-once">.*?</details>', html, re.DOTALL)[0]
+    assert f'action="/admin/import/{number}/undo"' in fold and "Yes, undo it" in fold
+    assert office.services.imports.get(number).state == "applied"
+
+
+def test_the_list_shows_who_what_and_counts_and_offers_the_undo(office):
+    empty = words(office.page("planner", "/admin/import"))
+    assert "No file was brought in yet" in empty and "500 MB" in empty and "30 MB" in empty
+    number = through(office, waste(office))
+    act(office, number, "apply")
+    other = words(office.page("administrator", "/admin/import"))
+    assert "bai.csv" in other and "Planner 1" in other and "applied" in other and "1 new" in other and "Undo …" in other
+
+
+def test_a_column_that_is_left_out_stays_out(office):
+    number = send(office, "a.csv", "code;kind;name_vi;note_vi\nX9;dump;Bãi;bí mật\n", "waste_sites")
+    act(office, number, "columns", **fields(office, number, **FILL) | {"field-3": ""})
+    act(office, number, "apply")
+    assert office.services.store.snapshot("waste_sites").set_index("code").at["X9", "note_vi"] is None
+
+
+def test_replacing_says_what_goes_and_append_refuses_what_is_there(office):
+    store = office.services.store
+    number = through(office, waste(office), mode="replace")
+    gone = len(store.snapshot("waste_sites")) - 1
+    assert f"{gone} rows are removed" in page(office, number) and one(office, number).counts["missing"] == gone
+    act(office, number, "apply")
+    assert sorted(store.snapshot("waste_sites")["code"]) == sorted(
+        [store.version("waste_sites", 1)["code"].iloc[0], "X2"]
+    )
+    act(office, number, "undo")
+    number = through(office, waste(office), name="them.csv", mode="append")
+    told = page(office, number)
+    assert one(office, number).counts["new"] == 1 and one(office, number).counts["changed"] == 0, told
+
+
+# --- coordinates ----------------------------------------------------------------------------------
+
+
+def points(wards, epsg, names=False):
+    to = pyproj.Transformer.from_crs(4326, epsg, always_xy=True)
+    e, n = to.transform(wards["centre_lon"].to_numpy(), wards["centre_lat"].to_numpy())
+    table = pd.DataFrame(
+        {"code": [f"T{i}" for i in range(len(wards))], "name_vi": "Bãi", "kind": "dump", "X": e, "Y": n}
+    )
+    if names:
+        table["Phường"] = wards["name_vi"].to_numpy()
+    return table.to_csv(index=False)
+
+
+def test_two_readings_are_shown_side_by_side_with_the_distance_between_them(office, wards):
+    number = send(office, "diem.csv", points(wards.iloc[:6], 9210), "waste_sites")
+    assert one(office, number).state == "place"
+    html = office.page("planner", f"/admin/import/{number}")
+    shown = words(html)
+    assert re.search(r"the same points 26(\.\d)? km apart", shown), shown
+    assert html.count('class="folium-map"') == 2 and html.count("data-pair-data=") == 2
+    assert 'value="9210"' in html and 'value="9209"' in html and "105°45′" in shown and "105°30′" in shown
+    drawn = [json.loads(d) for d in re.findall(r"data-pair-data=\"\w+\">(.*?)</script>", html, re.DOTALL)]
+    assert drawn[0]["bounds"] == drawn[1]["bounds"]
+    own, other = (d["layers"]["own"]["data"]["features"] for d in drawn)
+    assert len(own) == len(other) == 6 and own != other
+    act(office, number, "place", reading="9210")
+    act(office, number, "columns", **fields(office, number, **FILL))
+    act(office, number, "apply")
+    got = office.services.store.snapshot("waste_sites").set_index("code").loc[[f"T{i}" for i in range(6)]].geometry
+    away = pyproj.Geod(ellps="WGS84").inv(got.x, got.y, wards["centre_lon"].iloc[:6], wards["centre_lat"].iloc[:6])[2]
+    assert max(away) < 1
+    assert "in use now" in page(office, number, step="place")
+
+
+def test_a_sure_reading_is_not_asked_for_but_can_be_opened(office, wards):
+    number = send(office, "diem.csv", points(wards, 9209, names=True), "waste_sites")
+    assert one(office, number).state == "columns"
+    shown = page(office, number, step="place")
+    assert "The coordinates are understood" in shown and "105°30′" in shown
+
+
+def test_a_reading_that_was_not_offered_is_refused(office, wards):
+    number = send(office, "diem.csv", points(wards.iloc[:6], 9210), "waste_sites")
+    for reading in ("3857", "moon", "", "9210:swapped:shifted"):
+        assert "Choose one of the readings" in act(office, number, "place", status=422, reading=reading)
+    assert one(office, number).state == "place"
+
+
+def test_points_of_another_continent_are_refused_with_a_reason_and_go_no_further(office):
+    number = send(office, "paris.csv", "code;name_vi;kind;lon;lat\nA;B;dump;2.35;48.85\n", "waste_sites")
+    assert one(office, number).state == "refused"
+    shown = page(office, number)
+    assert "No known coordinate system fits" in shown and "km from the area" in shown
+    assert "Không" in page(office, number, lang="vi")
+    act(office, number, "columns", **fields(office, number, **FILL))
+    assert one(office, number).state == "refused"
+    assert office.services.store.versions()["waste_sites"] == 1
+    act(office, number, "apply", status=409)
+
+
+# --- the layer and the columns --------------------------------------------------------------------
+
+
+def test_the_layer_is_guessed_from_columns_and_values_and_can_be_changed(office):
+    number = send(office, "a.csv", waste(office))
+    assert (one(office, number).layer, one(office, number).state) == ("waste_sites", "columns")
+    assert "guessed from the columns" in page(office, number, step="file")
+    act(office, number, "file", layer="port_areas")
+    assert one(office, number).layer == "port_areas" and one(office, number).choices["layer_by"] == "person"
+
+
+def test_columns_that_do_not_say_the_layer_are_asked_for(office):
+    number = send(office, "a.csv", "code;name_vi\nA;B\n")
+    assert one(office, number).state == "layer" and "do not say clearly" in page(office, number)
+    act(office, number, "file", layer="waste_sites")
+    assert one(office, number).state == "columns"
+
+
+def test_layers_of_the_gate_and_layers_that_are_none_cannot_be_chosen(office):
+    number = send(office, "a.csv", "code;name_vi\nA;B\n")
+    for layer in ("hotspot_events", "raster:population", "cx_audit", ""):
+        assert "cannot go into that layer" in act(office, number, "file", status=422, layer=layer)
+    assert "cannot go into that layer" in send(office, "a.csv", "a;b\n1;2\n", "hotspot_events", status=422)
+    assert one(office, number).state == "layer"
+
+
+def test_what_is_wrong_with_the_mapping_is_told_together(office):
+    number = send(office, "a.csv", waste(office), "waste_sites")
+    wrong = {
+        "field-0": "",
+        "field-1": "name_vi",
+        "field-2": "name_vi",
+        "mode": "sideways",
+        "fill-confidence": "certain",
+    }
+    shown = words(act(office, number, "columns", status=422, **wrong))
+    for told in (
+        "which column holds the key",
+        "chosen for two columns",
+        "what happens with rows",
+        "Choose one of the values",
+    ):
+        assert told in shown
+    assert "4 things must be put right" in shown and one(office, number).state == "columns"
+    assert "Choose a field from the list" in act(
+        office, number, "columns", status=422, **fields(office, number) | {"field-1": "colour"}
+    )
+
+
+def test_the_mapping_of_a_source_is_remembered(office):
+    text = "Mã bãi;Loại hình;Tên bãi\nX5;dump;Bãi\n"
+    chosen = {"field-0": "code", "field-1": "kind", "field-2": "name_vi", "mode": "upsert", **FILL}
+    number = send(office, "bai_2026-10.csv", text, "waste_sites")
+    act(office, number, "columns", **chosen)
+    act(office, number, "apply")
+    again = send(office, "bai_2026-11.csv", text.replace("X5", "X6"), role="administrator")
+    assert (one(office, again).layer, one(office, again).state) == ("waste_sites", "ready")
+    assert one(office, again).counts["new"] == 1
+    shown = page(office, again, role="administrator", step="columns")
+    assert "Filled in as Planner 1 did" in shown and "same headings" in shown
+    changed = send(office, "bai_2026-12.csv", "Mã bãi;Loại hình;Ghi chú\nX7;dump;x\n", "waste_sites")
+    assert one(office, changed).state == "columns"
+    shown = page(office, changed)
+    assert "headings have changed" in shown and one(office, changed).choices["columns"] == {
+        "Mã bãi": "code",
+        "Loại hình": "kind",
+    }
+
+
+# --- refused rows ---------------------------------------------------------------------------------
+
+
+def test_refused_rows_are_shown_with_row_column_value_and_reason_and_can_be_taken_along(office):
+    number = through(office, waste(office))
+    html = office.page("planner", f"/admin/import/{number}")
+    row = re.search(r'<tr role="row" data-code="r2">.*?</tr>', html, re.DOTALL)[0]
+    told = words(row)
+    assert " 2 " in told and "kind" in told and "moon" in told and "landfill" in told
+    vi = page(office, number, lang="vi")
+    assert "1 dòng bị từ chối" in vi and "không thuộc" in vi
+    answer = office.planner.get(f"/admin/import/{number}/refused.csv")
+    body = answer.get_data()
+    answer.close()
+    assert body.startswith(b"\xef\xbb\xbf") and "attachment" in answer.headers["Content-Disposition"]
+    rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
+    assert len(rows) == 2 and "X1" in rows[1] and "2" in rows[1] and any("moon" in cell for cell in rows[1][3:])
+    clean = through(office, "code;kind;name_vi\nX4;dump;B\n", name="sach.csv")
+    assert office.planner.get(f"/admin/import/{clean}/refused.csv").status_code == 404
+
+
+def test_texts_of_a_file_are_never_markup(office):
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>${7*7}{{7*7}}"
+    text = f"code;kind;name_vi;<b>x</b>\nX1;{evil};{evil};{evil}\n{evil};dump;{evil};y\n"
+    number = send(office, "<img src=x onerror=alert(1)>.csv", text, "waste_sites")
+    assert "<img src=x" not in office.page("planner", f"/admin/import/{number}")
+    act(office, number, "columns", **fields(office, number, **FILL))
+    for path in (f"/admin/import/{number}", "/admin/import"):
+        html = office.page("planner", path)
+        assert "<script>alert" not in html and "<img src=x" not in html and "<b>x</b>" not in html
+    act(office, number, "apply")
+    assert "<script>alert" not in office.page("planner", f"/admin/import/{number}")
+
+
+# --- two people, and a layer that moves on ---------------------------------------------------------
+
+
+def test_of_two_people_the_second_is_told_and_sees_how_it_is(office):
+    number = send(office, "a.csv", waste(office), "waste_sites")
+    seen = one(office, number).revision
+    act(office, number, "columns", **fields(office, number, **FILL))
+    told = act(office, number, "columns", role="administrator", status=409, revision=seen, **fields(office, number))
+    assert "Somebody else went on" in told and "Nothing was written yet" in told
+    revision = one(office, number).revision
+    act(office, number, "apply", revision=revision)
+    act(office, number, "apply", role="administrator", status=409, revision=revision)
+    assert office.services.store.versions()["waste_sites"] == 2
+
+
+def test_a_layer_that_was_changed_after_the_look_is_looked_at_again_before_anything_is_written(office):
+    first = through(office, waste(office))
+    second = through(office, waste(office).replace("X2", "X3"), name="khac.csv")
+    act(office, second, "apply")
+    act(office, first, "apply")
+    store = office.services.store
+    assert store.versions()["waste_sites"] == 2 and one(office, first).state == "ready"
+    shown = page(office, first)
+    assert "changed after the last look: version 2 by Planner 1" in shown
+    assert one(office, first).counts["changed"] == 0  # the other one changed it already
+    act(office, first, "apply")
+    assert store.versions()["waste_sites"] == 3 and {"X2", "X3"} <= set(store.snapshot("waste_sites")["code"])
+
+
+def test_an_undo_that_would_take_back_the_work_of_others_is_refused(office):
+    first = through(office, waste(office))
+    act(office, first, "apply")
+    second = through(office, waste(office).replace("X2", "X3"), name="khac.csv")
+    act(office, second, "apply")
+    told = words(act(office, first, "undo", status=422))
+    assert "changed after this import: version 3 by Planner 1" in told and "versions of the layer" in told
+    assert office.services.store.versions()["waste_sites"] == 3
+    act(office, second, "undo")
+    assert office.services.store.versions()["waste_sites"] == 4
+
+
+def test_hotspots_go_into_the_register_and_are_not_public(office):
+    text = "code;name_vi;stage;media;lon;lat;ward\nHS-9001;Kênh đen;received;water;106.68;20.85;x\n"
+    number = send(office, "kenh.csv", text, "hotspots")
+    assert one(office, number).state == "refused" and "planners do not write" in page(office, number)
+    act(office, number, "file", role="administrator", layer="hotspots")
+    if one(office, number).state == "place":
+        act(office, number, "place", role="administrator", reading="4326")
+    act(office, number, "columns", role="administrator", **fields(office, number, **FILL))
+    shown = page(office, number, role="administrator")
+    assert "Bring into the register" in shown and "second person" in shown
+    public = office.services.store.versions()["hotspots"]
+    act(office, number, "apply", role="administrator")
+    assert one(office, number).state == "applied" and office.services.book.get("HS-9001").stage == "received"
+    assert office.services.store.versions()["hotspots"] == public
+    shown = page(office, number)
+    assert "register of cases" in shown and "Undo this import" not in shown
+    assert "case by case" in words(act(office, number, "undo", status=422))
+
+
+# --- work that ends badly -------------------------------------------------------------------------
+
+
+def test_a_check_that_breaks_is_told_and_can_be_tried_again(office, monkeypatch):
+    broken = lambda *a, **k: (_ for _ in ()).throw(RuntimeError("no such thing"))  # noqa: E731
+    with monkeypatch.context() as m:
+        m.setattr("server.imports.samples", broken)
+        number = send(office, "a.csv", waste(office), "waste_sites")
+    assert one(office, number).state == "failed"
+    shown = page(office, number)
+    assert "nothing was written" in shown.lower() and "no such thing" not in shown
+    act(office, number, "file", layer="waste_sites")
+    assert one(office, number).state == "columns"
+
+
+def test_work_that_was_stopped_leaves_a_file_that_waits(office):
+    client = office.planner
+    answer = client.post("/admin/import", data={"csrf": client.csrf, "layer": "waste_sites",
+                                                "file": (io.BytesIO(waste(office).encode()), "a.csv")})  # fmt: skip
+    number = int(answer.headers["Location"].rsplit("/", 1)[1])
+    waiting = office.page("planner", f"/admin/import/{number}")
+    job = office.services.imports.get(number).job
+    assert f'data-job="{job}"' in waiting and "data-then=" in waiting
+    other = office.page("administrator", f"/admin/import/{number}")
+    assert f'data-job="{job}"' in other
+    office.send("planner", f"/jobs/{job}/cancel")
+    worker.work_off(office.services)
+    assert one(office, number).state == "stopped" and "was stopped" in page(office, number)
+    act(office, number, "file", layer="waste_sites")
+    assert one(office, number).state == "columns"
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from layers import archive
+    from server import worker
+    from server.services import open_city
+
+    services = open_city(Path(sys.argv[1]))
+    whole = archive.put
+
+    def put(*arguments):
+        made = whole(*arguments)
+        print("written, not yet kept", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return made
+
+    archive.put = put
+    worker.work_off(services)
+"""
+
+
+def test_a_machine_that_dies_in_the_middle_of_writing_leaves_the_version_before(office, monkeypatch):
+    store, client = office.services.store, office.planner
+    number = through(office, waste(office))
+    before = store.history("waste_sites")
+    client.post(f"/admin/import/{number}/apply", data={"csrf": client.csrf, "revision": one(office, number).revision})
+    path = {"PYTHONPATH": str(ROOT)} | {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    dead = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(store.data_dir)], env=path, cwd=ROOT,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert dead.returncode == -signal.SIGKILL and "written, not yet kept" in dead.stdout, dead.stderr
+    assert store.history("waste_sites") == before and len(store.snapshot("waste_sites")) == before[0]["rows"]
+    assert one(office, number).state == "applying" and "being written" in page(office, number)
+    monkeypatch.setattr(jobs, "DEAD_AFTER", -1.0)
+    office.services.jobs.recover()
+    worker.work_off(office.services)
+    assert one(office, number).state == "applied" and store.versions()["waste_sites"] == before[0]["version"] + 1
+
+
+def test_work_whose_job_is_gone_is_told(office):
+    number = send(office, "a.csv", waste(office), "waste_sites")
+    desk = office.services.imports
+    with office.services.store.transaction() as con:
+        con.execute(importdesk._imports.update().where(importdesk._imports.c.number == number).values(
+            state="checking", job="no such job"))  # fmt: skip
+    assert desk.settled(desk.get(number)).state == "failed" and "was lost" in page(office, number)
+
+
+# --- the door -------------------------------------------------------------------------------------
+
+
+def begin(office, name, size, role="planner", **more):
+    client = getattr(office, role)
+    return client.post(
+        "/admin/import/begin", json={"name": name, "size": size, **more}, headers={"X-CSRF": client.csrf}
+    )
+
+
+def put(office, number, at, body, role="planner"):
+    client = getattr(office, role)
+    return client.put(f"/admin/import/{number}/piece?at={at}", data=body, headers={"X-CSRF": client.csrf})
+
+
+def test_a_file_comes_in_pieces_and_goes_on_after_a_broken_line(office):
+    body = waste(office).encode()
+    answer = begin(office, "a.csv", len(body), layer="waste_sites").get_json()
+    number = answer["number"]
+    assert answer["pieces"] == f"/admin/import/{number}/piece" and one(office, number).state == "coming"
+    assert put(office, number, 0, body[:10]).get_json() == {"have": 10, "page": None}
+    again = put(office, number, 0, body[:10])
+    assert again.status_code == 422 and again.get_json()["have"] == 10
+    assert put(office, number, 10, body[10:20], role="administrator").status_code == 422
+    last = put(office, number, 10, body[10:])
+    assert last.get_json() == {"have": len(body), "page": f"/admin/import/{number}"}
+    assert one(office, number).sha256 == hashlib.sha256(body).hexdigest()
+    worker.work_off(office.services)
+    assert one(office, number).state == "columns"
+    assert put(office, number, len(body), b"x").status_code == 422
+
+
+def test_more_than_was_announced_is_not_taken(office):
+    number = begin(office, "a.csv", 5).get_json()["number"]
+    assert put(office, number, 0, b"123456789").status_code == 422
+    assert put(office, 999, 0, b"1").status_code == 404
+    client = office.planner
+    big = client.put(
+        f"/admin/import/{number}/piece?at=0", data=b"x" * (importdoor.PIECE_BYTES + 1), headers={"X-CSRF": client.csrf}
+    )
+    assert big.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "told"),
+    [
+        ("a.exe", 5, "Files ending in"),
+        ("a", 5, "Files ending in"),
+        ("a.shp", 5, "into one zip"),
+        ("a.csv", 0, "is empty"),
+        ("a.csv", 600_000_000, "up to 500 MB"),
+        ("a.csv", -1, "is empty"),
+        ("a.csv", "5", "Choose a file first"),
+        ("a.csv", True, "Choose a file first"),
+        (None, 5, "Choose a file first"),
+    ],
+)
+def test_what_cannot_come_is_refused_with_a_sentence(office, name, size, told):
+    client = office.planner
+    client.get("/?lang=en")
+    answer = begin(office, name, size)
+    assert answer.status_code == 422 and told in answer.get_json()["message"]
+    assert office.services.imports.recent() == []
+
+
+def test_no_file_and_a_file_of_a_wrong_kind_come_back_with_the_form(office):
+    client = office.planner
+    client.get("/?lang=en")
+    answer = client.post("/admin/import", data={"csrf": client.csrf})
+    assert answer.status_code == 422 and "Choose a file first" in answer.get_data(as_text=True)
+    html = send(office, "virus.exe", b"MZ", status=422)
+    assert 'href="#file"' in html and 'aria-invalid="true"' in html
+
+
+def test_a_full_disk_is_told(office, monkeypatch):
+    monkeypatch.setattr(importdoor, "SPARE_BYTES", 10**18)
+    office.planner.get("/?lang=en")
+    answer = begin(office, "a.csv", 5)
+    assert answer.status_code == 422 and "no room" in answer.get_json()["message"]
+
+
+def test_the_name_on_the_disk_is_tame_and_inside_the_folder(office):
+    for name in ("../../../etc/passwd.csv", "..\\..\\boot.csv", "/abs/a.csv", "a\x00b.csv", "con.csv", "x" * 300 + ".csv",
+                 "\u202egnp.csv", ".csv.csv", "Trạm xử lý.csv"):  # fmt: skip
+        number = send(office, name, "code;name_vi\nA;B\n")
+        held = one(office, number)
+        path = office.services.imports.path(held)
+        assert path.parent == office.services.imports.folder(number) and path.is_file()
+        assert not {"/", "\\", "\x00"} & set(held.name) and len(held.name) <= 90
+
+
+def test_a_file_laid_aside_is_gone_and_one_that_never_came_is_swept(office, monkeypatch):
+    number = send(office, "a.csv", waste(office), "waste_sites")
+    act(office, number, "drop")
+    assert not office.services.imports.folder(number).exists()
+    assert "laid aside" in page(office, number) and "a.csv" not in words(
+        office.page("planner", "/admin/import").partition("recent")[2]
+    )
+    number = begin(office, "b.csv", 5).get_json()["number"]
+    monkeypatch.setattr(importdesk, "FORGOTTEN", -importdesk.FORGOTTEN)
+    begin(office, "c.csv", 5)
+    assert one(office, number).state == "dropped" and not office.services.imports.folder(number).exists()
+
+
+def test_a_file_whose_import_was_applied_long_ago_says_that_it_is_gone(office):
+    number = through(office, waste(office))
+    office.services.imports.path(one(office, number)).unlink()
+    act(office, number, "apply")
+    assert one(office, number).state == "ready" and "kept no more" in page(office, number)
+
+
+def test_other_formats_go_the_same_way(office, tmp_path, wards):
+    frame = gpd.GeoDataFrame(
+        {"code": ["Z1", "Z2"], "name_vi": ["Bãi một", "Bãi hai"], "kind": ["dump", "landfill"], "ward": list(wards["name_vi"].iloc[:2])},
+        geometry=gpd.points_from_xy(wards["centre_lon"].iloc[:2], wards["centre_lat"].iloc[:2]), crs=4326,
+    )  # fmt: skip
+    frame.to_file(tmp_path / "a.gpkg")
+    frame.to_file(tmp_path / "a.geojson", driver="GeoJSON")
+    frame.to_file(tmp_path / "b.shp", encoding="utf-8")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as out:
+        for part in tmp_path.glob("b.*"):
+            if part.suffix != ".zip":
+                out.write(part, part.name)
+    pd.DataFrame(frame.drop(columns="geometry")).to_excel(tmp_path / "a.xlsx", index=False)
+    for name in ("a.gpkg", "a.geojson", "b.zip", "a.xlsx"):
+        number = send(office, name, (tmp_path / name).read_bytes(), "waste_sites")
+        if one(office, number).state == "place":
+            act(office, number, "place", reading="4326")
+        if one(office, number).state == "columns":
+            act(office, number, "columns", **fields(office, number, **FILL))
+        assert one(office, number).counts["new"] == 2, (name, one(office, number).error)
+
+
+def test_every_layer_that_can_be_imported_has_its_page_of_columns(office):
+    for name in filter(importdesk.can_import, ALL):
+        headings = [f.name for f in ALL[name].fields]
+        number = send(office, f"{name}.csv", ";".join(headings) + "\n" + ";".join("1" for _ in headings) + "\n", name)
+        assert one(office, number).state in ("columns", "place", "refused"), (name, one(office, number).state)
+        for lang in ("vi", "en"):
+            assert ALL[name].vi in page(office, number, lang=lang) or ALL[name].en in page(office, number, lang=lang)
