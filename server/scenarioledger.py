@@ -151,6 +151,48 @@ def _hotspots(store, wards):
                "lon": None if at is None else at.x, "lat": None if at is None else at.y}  # fmt: skip
 
 
+# --- from a siting study ---
+
+_MONEY_WORDS = {"tỷ": 1e9, "billion": 1e9, "triệu": 1e6, "million": 1e6, "nghìn": 1e3, "ngàn": 1e3, "thousand": 1e3}
+
+
+def currency_of(words):
+    """(currency, factor) of the money words of a study; words that are not known stay as they are.
+
+    >>> currency_of("tỷ đồng"), currency_of("million USD"), currency_of("tỷ"), currency_of("EUR")
+    (('đồng', 1000000000.0), ('USD', 1000000.0), ('đồng', 1000000000.0), ('EUR', 1.0))
+    """
+    first, _, rest = " ".join((words or "").split()).partition(" ")
+    if first.lower() in _MONEY_WORDS:
+        return rest[:20] or "đồng", _MONEY_WORDS[first.lower()]
+    return f"{first} {rest}".strip()[:20], 1.0
+
+
+def plants_of_study(code, result, year):
+    """(plants, currency) of the sites of a study's result, in the order of building, all in one year, with their flows.
+
+    Raises ValueError where the study is not about waste water treatment or chose no site.
+    """
+    spec, known = result["spec"], {t["code"] for t in technologies()}
+    technology = spec["facility"]["technology"]
+    if technology not in known or not result["sites"]:
+        raise ValueError(technology)
+    currency, factor = currency_of(spec["money"])
+    enclosed = spec["facility"].get("enclosed")
+    by_enclosure = next(t["by_enclosure"] for t in technologies() if t["code"] == technology)
+    plants = [
+        Plant(
+            number, f"{site['label']} {site['code']}"[:120], site["lon"], site["lat"], year, float(site["capacity_m3_day"]),
+            technology, bool(enclosed) if by_enclosure and enclosed is not None else None,
+            site["card"]["upstream"]["state"] in ("yes", "said_yes"), min(max(spec["within_m"], 100.0), 50_000.0), "all",
+            None if site["cost"] is None else site["cost"] * factor, None, code, site["code"],
+            tuple((u["unit"], float(u["m3_day"])) for u in site["units"]),
+        )
+        for number, site in enumerate(result["sites"], start=1)
+    ]  # fmt: skip
+    return tuple(plants), currency
+
+
 # --- the law ---
 
 
@@ -356,10 +398,10 @@ def _times(a, b):
 
 
 def _costs(plants, row, money):
-    """Costs of what is built by a year. invested: None where a plant has no cost; without_sewers: sewers not in it."""
+    """Costs of what is built by a year. invested: 0 before anything is built, None where a plant has no cost; without_sewers: sewers not in it."""
     builds = [p["build_cost"] for p in plants]
     sewers = [p["sewer_cost"] for p in plants]
-    invested = None if not plants or None in builds else sum(builds) + sum(s for s in sewers if s is not None)
+    invested = None if None in builds else sum(builds) + sum(s for s in sewers if s is not None)
     treated = sum(p["treated"]["likely"] for p in plants)
     a_year = _times(money.operation, treated * DAYS)
     spread = money.yearly(invested)

@@ -14,6 +14,7 @@ from server.scenarioledger import RELIEF_SHARE, SHOWN_YEARS
 
 MOST_COMPARED = 4
 LETTERS = "ABCD"
+MONEY = ("invested", "per_m3d", "per_m3")
 STATES = {
     "established": N_("established"), "assessment": N_("left to the environmental impact assessment"),
     "not_established": N_("not established"), "not_asked": N_("not asked: say whether it is closed"),
@@ -83,8 +84,12 @@ def metrics(figures, year, currency):
         _metric("hotspots", _("Hotspots relieved"), len(hotspots), number(len(hotspots), 0), "more",
                 _("of %(n)s open public ones in water", n=number(figures["open_water_hotspots"], 0))),
         _metric("near", _("People within the legal distance"), r["near"],
-                number(significant(r["near"], 2), 0) if r["near"] is None or r["near"] >= 10 else _("under 10"), "less", near_note),
+                _people_word(r["near"]), "less", near_note),
     ]  # fmt: skip
+
+
+def _people_word(n):
+    return _("under 10") if n is not None and 0 < n < 10 else number(significant(n, 2), 0)
 
 
 def _metric(key, label, value, written, better, note=""):
@@ -111,44 +116,55 @@ def compared(columns, year):
     columns: [{scenario, figures, letter}]. Differences are to the first column; the best of all is named. Nothing is
     said of a value that is not known, nor of money in different currencies.
     """
-    currencies = {c["scenario"].money.currency for c in columns}
+    built = [bool(year_of(c["figures"], year)["built"]) for c in columns]
+    currencies = {c["scenario"].money.currency for c, there in zip(columns, built, strict=True) if there}
     by_column = [metrics(c["figures"], year, c["scenario"].money.currency) for c in columns]
     rows = []
     for same in zip(*by_column, strict=True):
-        is_money = same[0]["key"] in ("invested", "per_m3d", "per_m3")
-        comparable = not is_money or len(currencies) == 1
+        comparable = same[0]["key"] not in MONEY or len(currencies) <= 1
         values = [m["value"] if comparable else None for m in same]
-        known = [v for v in values if v is not None]
-        choose = max if same[0]["better"] == "more" else min
-        best = choose(known) if known else None
+        # whoever builds nothing spends nothing and disturbs nobody: that is no merit to be named
+        race = [
+            v
+            for v, there in zip(values, built, strict=True)
+            if v is not None and (there or same[0]["better"] == "more")
+        ]
+        best = (max if same[0]["better"] == "more" else min)(race) if race else None
+        named = best is not None and any(not _alike(v, best) for v in race)
         cells = []
         for i, m in enumerate(same):
-            said = _difference(m["key"], values[i], values[0], columns[0]["letter"], currencies) if i else ""
-            first = len(known) > 1 and len(set(map(significant, known))) > 1 and values[i] is not None
-            told = _place(m, values[i], best) if first else ""
-            cells.append(m | {"difference": said, "place": told, "is_best": bool(told)})
+            said = (
+                _difference(m["key"], values[i], values[0], columns[0]["letter"], currencies)
+                if i and comparable
+                else ""
+            )
+            wins = named and values[i] is not None and _alike(values[i], best) and (built[i] or m["better"] == "more")
+            place = (_("most of all") if m["better"] == "more" else _("least of all")) if wins else ""
+            cells.append(m | {"difference": said, "place": place, "is_best": wins})
         note = "" if comparable else _("Different currencies: not compared.")
         rows.append({"key": same[0]["key"], "label": same[0]["label"], "cells": cells, "note": note})
     return rows
 
 
-def _place(metric, value, best):
-    if significant(value) != significant(best):
-        return ""
-    return _("most of all") if metric["better"] == "more" else _("least of all")
+def _alike(a, b):
+    """Whether two figures are the same as far as an estimate can say: to half a per cent."""
+    return abs(a - b) <= 0.005 * max(abs(a), abs(b))
 
 
 def _difference(key, value, first, letter, currencies):
     if value is None or first is None:
         return _("not comparable: a figure is missing")
-    gap = value - first
-    if significant(value) == significant(first):
+    if _alike(value, first):
         return _("as in %(letter)s", letter=letter)
-    size = abs(gap)
-    shown = percent_points(size) if key == "share" else (
-        money(size, next(iter(currencies))) if key in ("invested", "per_m3d", "per_m3") else number(significant(size), 0))  # fmt: skip
-    return (_("%(size)s more than %(letter)s", size=shown, letter=letter) if gap > 0
-            else _("%(size)s less than %(letter)s", size=shown, letter=letter))  # fmt: skip
+    size = abs(value - first)
+    if key == "share":
+        shown = percent_points(size)
+    elif key in MONEY:
+        shown = money(size, next(iter(currencies), ""))
+    else:
+        shown = number(significant(size), 0)
+    words = N_("%(size)s more than %(letter)s") if value > first else N_("%(size)s less than %(letter)s")
+    return _(words, size=shown, letter=letter)
 
 
 def percent_points(share):
@@ -193,16 +209,20 @@ def parts_there(figures):
 
 def plant_rows(figures, currency):
     """The plants for their table, everything written."""
-    return [
-        p | {
-            "label": f"{p['code']} {p['name']}".strip(), "technology_word": _(TECHNOLOGIES.get(p["technology"], p["technology"])),
-            "built_word": "" if p["enclosed"] is None else _(ENCLOSED["yes" if p["enclosed"] else "no"]),
-            "serves_word": _(SERVES[p["serves"]]), "fill": p["treated"]["likely"] / p["capacity_m3d"],
-            "build_cost_word": money(p["build_cost"], currency), "sewer_cost_word": money(p["sewer_cost"], currency),
-            "law_words": law_words(p), "from_word": _from(p),
-        }
-        for p in figures["plants"]
-    ]  # fmt: skip
+    out = []
+    for p in figures["plants"]:
+        technology, serves = TECHNOLOGIES.get(p["technology"], p["technology"]), SERVES[p["serves"]]
+        built = None if p["enclosed"] is None else ENCLOSED["yes" if p["enclosed"] else "no"]
+        out.append(
+            p | {
+                "label": f"{p['code']} {p['name']}".strip(), "technology_word": _(technology),
+                "built_word": _(built) if built else "", "serves_word": _(serves),
+                "fill": round(p["treated"]["likely"] / p["capacity_m3d"], 6),
+                "build_cost_word": money(p["build_cost"], currency),
+                "sewer_cost_word": money(p["sewer_cost"], currency), "law_words": law_words(p), "from_word": _from(p),
+            }
+        )  # fmt: skip
+    return out
 
 
 def _from(p):
@@ -228,8 +248,9 @@ def law_words(p):
         out.append(_("%(metres)s m%(more)s (%(regulation)s, rows %(rows)s): %(who)s", metres=number(law["metres"], 0),
                      more=more, regulation=rule["regulation"], rows=", ".join(rule["rows"]), who=who))  # fmt: skip
     if law["by"] != "year":
-        first = max(date(p["year"], 1, 1).isoformat(), "")
-        out.append(_("By the rules of %(day)s: %(state)s.", day=day(first), state=_(STATES[law["then"]["state"]])))
+        first = date(p["year"], 1, 1).isoformat()
+        state = STATES[law["then"]["state"]]
+        out.append(_("By the rules of %(day)s: %(state)s.", day=day(first), state=_(state)))
     out += [text({"c_en": en, "c_vi": vi}, "c") for en, vi in rule["cautions"]] if rule else []
     return out
 

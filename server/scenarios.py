@@ -268,6 +268,23 @@ class Scenarios:
                 "study": study, "copied_from": copied_from, "plants": [_told(p) for p in plants]})  # fmt: skip
         return code
 
+    def from_study(self, user, code, name="", *, year=2030):
+        """A new scenario of the chosen sites of a study; returns its code. The years can be changed then."""
+        studies = self._studies()
+        try:
+            study, result = studies.get(code), studies.result(code)
+        except (KeyError, AttributeError):
+            study = result = None
+        if result is None:
+            raise ScenarioError(NO_ANSWER, [(None, "study", NO_ANSWER, {})])
+        try:
+            plants, currency = scenarioledger.plants_of_study(code, result, year)
+        except ValueError:
+            raise ScenarioError(NOT_PLANTS, [(None, "study", NOT_PLANTS, {})]) from None
+        return self.create(
+            user, name or study["name"][:MOST_NAME], plants=plants, money=Money(currency=currency), study=code
+        )
+
     def copy(self, user, code, name):
         """A copy, never locked; returns its code."""
         one = self.get(code)
@@ -395,6 +412,10 @@ class Scenarios:
                      action=f"scenario.{action}", thing=f"scenario:{code}", old=old, new=new)  # fmt: skip
 
 
+NO_ANSWER = N_("This study has no answer yet. Run it first.")
+NOT_PLANTS = N_(
+    "The answer of this study has no sites for waste water treatment plants; a scenario cannot begin with it."
+)
 CHANGED = N_(
     "Somebody else changed %(code)s in the meantime. Nothing was saved; look at it as it is now and try again."
 )

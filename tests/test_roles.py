@@ -160,6 +160,11 @@ POST   /plan/scenarios/<code>/try                    planner admin
 POST   /plan/scenarios/<code>/plants                 planner admin
 POST   /plan/scenarios/<code>/plant                  planner admin
 POST   /plan/scenarios/<code>/plant/remove           planner admin
+GET    /plan/scenarios/<code>/sheet.pdf              inspector approver planner admin
+GET    /plan/scenarios/<code>/scenario.gpkg          inspector approver planner admin
+GET    /plan/scenarios/<code>/scenario.xlsx          inspector approver planner admin
+GET    /plan/scenarios/compare/sheet.pdf             inspector approver planner admin
+GET    /plan/scenarios/of-study/<code>.pdf           inspector approver planner admin
 
 GET    /jobs/<id>                                    staff
 GET    /jobs/<id>.json                               staff

@@ -13,11 +13,26 @@ from flask import (
     url_for,
 )
 
-from server import atlas, desk, maps, office, query, scenarioforms, scenariomaps, scenariopages
+from layers.workbook import MIMETYPE as XLSX
+from server import (
+    atlas,
+    desk,
+    maps,
+    office,
+    query,
+    scenariofiles,
+    scenarioforms,
+    scenariomaps,
+    scenariopages,
+    sheets,
+    studysheets,
+)
 from server.errors import Refused, answer
 from server.forms import FormError, revision_of, text_of
 from server.i18n import gettext as _
+from server.i18n import language
 from server.outlines import outlines
+from server.paper import SIZES
 from server.scenarioledger import SHOWN_YEARS
 from server.scenarios import READERS, WRITERS, Conflict, ScenarioError
 from server.security import allowed, takes_up_to, user
@@ -327,17 +342,22 @@ def remove(code):
 # --- side by side ---
 
 
-@bp.get("/compare")
-@allowed(*READERS)
-def compare():
+def asked_columns():
+    """The scenarios of the address, each once: scenario, figures and the letter it goes by."""
     codes = list(dict.fromkeys(filter(None, request.args.getlist("s"))))
     if len(codes) > scenariopages.MOST_COMPARED:
         raise Refused(_("At most %(most)s scenarios stand side by side.", most=scenariopages.MOST_COMPARED))
-    year = asked_year()
-    columns = [
+    return [
         {"scenario": held(c), "figures": book().figures(c), "letter": letter}
         for c, letter in zip(codes, scenariopages.LETTERS, strict=False)
     ]
+
+
+@bp.get("/compare")
+@allowed(*READERS)
+def compare():
+    columns, year = asked_columns(), asked_year()
+    codes = [c["scenario"].code for c in columns]
     return page("scenario_compare.html", columns=columns, year=year, years=SHOWN_YEARS, codes=codes,
                 keep=[("s", c) for c in codes],
                 every=book().all(), year_word=scenariopages.year_word,
@@ -367,3 +387,58 @@ def file_answer(body, mimetype, name):
     response.headers["Content-Type"] = mimetype
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
+
+
+# --- files ---
+
+
+def asked_size():
+    return query.choice("size", SIZES, "A4")
+
+
+@bp.get("/<code>/sheet.pdf")
+@allowed(*READERS)
+def sheet(code):
+    size, year = asked_size(), asked_year()
+    body = sheets.scenario_sheet(services(), held(code), year, size)
+    return file_answer(body, "application/pdf", f"cang-xanh-{code}-{year}-{size}.pdf")
+
+
+@bp.get("/compare/sheet.pdf")
+@allowed(*READERS)
+def compare_sheet():
+    size, year = asked_size(), asked_year()
+    columns = asked_columns()
+    if not columns:
+        raise Refused(_("Choose the scenarios that shall stand side by side."))
+    body = sheets.comparison_sheet(services(), columns, year, size)
+    return file_answer(body, "application/pdf", f"cang-xanh-{year}-{size}.pdf")
+
+
+@bp.get("/of-study/<code>.pdf")
+@allowed(*READERS)
+def study_sheet(code):
+    size = asked_size()
+    try:
+        body = studysheets.study_sheet(services(), code, size)
+    except LookupError:
+        abort(404)
+    return file_answer(body, "application/pdf", f"cang-xanh-{code}-{size}.pdf")
+
+
+def parts_of(code):
+    scenario, figures = held(code), book().figures(code)
+    return scenario, figures, scenariopages.cautions(figures)
+
+
+@bp.get("/<code>/scenario.gpkg")
+@allowed(*READERS)
+def geopackage(code):
+    body = scenariofiles.geopackage(*parts_of(code))
+    return file_answer(body, "application/geopackage+sqlite3", f"cang-xanh-{code}.gpkg")
+
+
+@bp.get("/<code>/scenario.xlsx")
+@allowed(*READERS)
+def workbook(code):
+    return file_answer(scenariofiles.workbook(*parts_of(code), language()), XLSX, f"cang-xanh-{code}.xlsx")
