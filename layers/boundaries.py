@@ -17,6 +17,7 @@ from geo.crosswalk import COLUMNS, ESTIMATED
 METRIC = "EPSG:9210"
 OLD, NOW = "2024", "2025-07"  # boundary versions: the districts that figures are told on, and the wards of today
 REAL = ("surveyed", "digitised")
+EDGES = 0.05  # the outlines of 2019 and of 2025 differ by up to so much of a ward along rivers and the coast
 _LAST_OLD_DAY = date(2024, 12, 31)  # where the table of versions does not say
 
 
@@ -88,18 +89,25 @@ def links(store, level, units, *, rest, surface=None):
         people, area = measured(store, old_units, {*estimated, *unlinked}, surface=surface)
         first = area if people is None else people
         if len(first):
-            rows = pd.concat([rows, _unnamed(first, unlinked)], ignore_index=True)
-            rows, strays = crosswalk.weighed(rows, first, "area" if people is None else "population")
+            basis = "area" if people is None else "population"
+            rows, strays = crosswalk.weighed(rows, first, basis)
             if people is not None:
                 rows = crosswalk.between(rows, _whole(area, rows))
+            rows = pd.concat([rows, _unnamed(first, unlinked, basis)], ignore_index=True)
     made, mended = crosswalk.settled(rows, list(units), rest=rest)
     return made, {"faults": faults, "mended": mended, "strays": strays}
 
 
-def _unnamed(found, units):
-    """Links of units that no row of the table names, by outlines alone; slivers under 1 % are left to the edges."""
-    mine = found[found["unit"].isin(units) & (found["share"] >= 0.01)]
-    return mine.assign(low=np.nan, high=np.nan, basis="area")[list(COLUMNS)]
+def _unnamed(found, units, basis):
+    """Links of units that no row of the table names, by outlines alone.
+
+    Parts under 5 % are edges that do not meet. Of a unit seen for the most part the rest is sea or edges, too; of
+    another one the rest is not known.
+    """
+    mine = found[found["unit"].isin(units) & (found["share"] >= EDGES)]
+    seen = mine.groupby("unit")["share"].transform("sum")
+    share = mine["share"] / np.where(seen >= 0.5, seen, 1.0)
+    return mine.assign(share=share, low=np.nan, high=np.nan, basis=basis)[list(COLUMNS)]
 
 
 def _whole(area, rows):
