@@ -56,7 +56,8 @@ def sentence(text):
 
 
 def who(version):
-    return _(_WHO[version["who"]]) if version["who"] in _WHO else version["who"]
+    name = version["who"]
+    return _(_WHO[name]) if name in _WHO else name
 
 
 def source(version):
@@ -193,9 +194,9 @@ def csv_of(layer, found):
     """The CSV file of some changes: one line per field, UTF-8 with byte-order mark, words of the reader's language."""
     heads = {"change": _("Change"), **{k: label(layer, k) for k in layer.key}, "label": _("Field"),
              "field": _("Field name"), "old": _("Before"), "new": _("After")}  # fmt: skip
-    told = {"change": lambda line: _(KIND_WORDS[line["change"]]), "label": lambda line: label(layer, line["field"])}
+    kinds = {kind: _(said) for kind, said in KIND_WORDS.items()}
     lines = [
-        {head: told[k](line) if k in told else line[k] for k, head in heads.items()}
+        {heads[k]: v for k, v in (line | {"change": kinds[line["change"]], "label": label(layer, line["field"])}).items()}
         for line in changes.table(layer, found)
     ]
     return export.csv_bytes(lines, list(heads.values()))
