@@ -138,7 +138,7 @@ def kpis(result):
         free = number(significant(result["free_ha"]), 0)
         return [(_("land that keeps all checked rules"), free, "ha", percent(result["free_ha"] / result["area_ha"]))]
     gain = plan["gain_m3_day"]
-    per = plan["cost"] / gain if gain else None
+    per = plan["cost"] / gain if gain and plan["cost"] is not None else None
     wanted = result["demand"]["m3_day"]
     return [
         (_("gained"), m3(gain), _("m³/day"), _("%(share)s of what is not treated", share=percent(gain / wanted)) if wanted else ""),
