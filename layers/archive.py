@@ -16,6 +16,7 @@ PART_ROWS = 2_000
 PART_CHARACTERS = 4_000_000  # of JSON, before it is packed
 
 _BATCH = 500
+_written = json.JSONEncoder(ensure_ascii=False).encode
 
 metadata = sa.MetaData()
 _parts = sa.Table(
@@ -52,7 +53,7 @@ def put(con, name, version, records):
         digest.feed(some)
         fields = fields or list(some[0])
         for row in rows.packed(some):
-            held.append(json.dumps(row, ensure_ascii=False))
+            held.append(_written(row))
             size += len(held[-1])
             if len(held) >= PART_ROWS or size >= PART_CHARACTERS:
                 flush()

@@ -140,7 +140,11 @@ def _is_blank(value):
 
 
 def _blank(values):
-    return values.isna() | values.map(lambda v: isinstance(v, str) and not v.strip()).astype(bool)
+    none = values.isna()
+    if values.dtype.kind in "biufmM" or none.all():
+        return none
+    empty = np.fromiter((isinstance(v, str) and not v.strip() for v in values), dtype=bool, count=len(values))
+    return none | empty
 
 
 def _field_problems(layer, f, rows):

@@ -33,13 +33,21 @@ def keys(layer, frame):
 
 def records(layer, frame):
     """Rows of a checked frame as dicts of plain values in catalogue order, the geometry last."""
-    columns = {f.name: [plain(v, f.kind) for v in frame[f.name]] for f in layer.fields}
+    columns = {f.name: _plain_column(frame[f.name], f.kind) for f in layer.fields}
     if layer.geometry:
         geoms = frame.geometry.to_numpy()
         if layer.geometry == "Polygon":  # one declared type: areas are kept as multi areas
             geoms = np.array([_multi(g) for g in geoms], dtype=object)
         columns[geopackage.GEOMETRY_COLUMN] = list(geoms)
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _plain_column(values, kind):
+    if kind == "number" and values.dtype.kind == "f":
+        return [None if v != v else v for v in values.tolist()]
+    if values.isna().all():
+        return [None] * len(values)
+    return [plain(v, kind) for v in values]
 
 
 def _multi(geom):

@@ -19,6 +19,7 @@ from layers.checks import CheckedLayer, Problem, given_twice
 from layers.errors import Said
 
 FILE_NAME = "rows.sqlite"
+_written = json.JSONEncoder(ensure_ascii=False).encode
 PIECE = 5_000
 _TABLES = """
 CREATE TABLE raw (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, cells TEXT NOT NULL);
@@ -118,7 +119,7 @@ class Staging:
                 k,
                 None if field is None else str(r[field]),
                 None,
-                json.dumps(cells, ensure_ascii=False),
+                _written(cells),
                 g,
             )
             for n, k, r, cells, g in zip(numbers, keys, records, rows.packed(records), shapes, strict=True)

@@ -1,5 +1,6 @@
 """Where the rows of a file lie: their columns of coordinates, the places they name, and the system that fits both."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ WARD_KINDS = ("ward", "commune", "special_zone")
 PARTS = "parts"  # the reading of a file in several systems: each row in its own
 ROLES = ("@x", "@y", "@pair", "@wkt")  # where a column may go beside the fields of a layer
 _PREFIXES = ("phường ", "xã ", "đặc khu ", "thị trấn ", "p. ", "x. ")
+_DIGIT = re.compile(r"\d")
 _ENOUGH = 0.8  # share of the values of a column that must be ward codes, or pairs, for it to be read as that
 
 
@@ -34,12 +36,12 @@ class Wards:
         self._tree = shapely.STRtree(self.shapes)
         self._by_code = {c: i for i, c in enumerate(self.codes)}
         self._exact, self._folded = _unique(self.names, _plain), _unique(self.names, fold)
-        self._digits = any(c.isdigit() for name in self.names for c in name)
+        self._digits = any(map(_DIGIT.search, self.names))
         self._memo = {}
 
     def of_text(self, text):
         """The number of the ward that a text names, -1 where it names none, or several."""
-        if not self._digits and any(c.isdigit() for c in text):
+        if not self._digits and _DIGIT.search(text):
             return -1
         found = self._memo.get(text)
         if found is None:
