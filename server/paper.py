@@ -118,6 +118,7 @@ class Paper(FPDF):
         self.face(size)
         self.set_draw_color(*LINE)
         self.set_line_width(0.15)
+        self.set_fill_color(255, 255, 255)
         head = FontFace(emphasis="BOLD", fill_color=TINT, color=INK)
         aligns = ["RIGHT" if i in numbers else "LEFT" for i in range(len(heads))]
         with self.table(

@@ -29,7 +29,7 @@ def scenario_sheet(services, scenario: Scenario, year, size):
         services, size, f"{scenario.name} ({scenario.code})",
         _("Scenario: new plants on top of the ledger of %(day)s; state in %(year)s", day=day(figures["as_of"]),
           year=scenariopages.year_word(year)),
-        scenario.changed_at, figures["version"],
+        scenario.changed_at, _foot(services, scenario.changed_at, figures["version"]),
     )  # fmt: skip
     currency = scenario.money.currency
     _first_page(services, pdf, figures, year, currency, scenario)
@@ -38,12 +38,17 @@ def scenario_sheet(services, scenario: Scenario, year, size):
     return pdf.done()
 
 
-def paper_of(services, size, title, subtitle, made_iso, version):
+def paper_of(services, size, title, subtitle, made_iso, foot=""):
+    """A Paper dated by a UTC instant (ISO)."""
     at = datetime.fromisoformat(made_iso)
     at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(services.now().tzinfo)
-    foot = _("State of %(day)s, data version %(version)s. Sources on the last page. Schematic outlines are no boundaries.",
-             day=f"{day(at.date())} {at:%H:%M}", version=version)  # fmt: skip
     return Paper(size, title, subtitle=subtitle, foot=foot, made_at=at)
+
+
+def _foot(services, scenario_iso, version):
+    at = datetime.fromisoformat(scenario_iso).astimezone(services.now().tzinfo)
+    return _("State of %(day)s, data version %(version)s. Sources on the last page. Schematic outlines are no boundaries.",
+             day=f"{day(at.date())} {at:%H:%M}", version=version)  # fmt: skip
 
 
 def _first_page(services, pdf, figures, year, currency, scenario):
@@ -115,7 +120,7 @@ def draw_scenario(services, board, figures, year, *, names=True):
             for u in p["units"] if p["year"] <= year else ():
                 if u["lon"] is not None:
                     board.name(
-                        metres(u["lon"], u["lat"]), text(u, "name"), size=5.2, colour=QUIET, below=True, away=0.9
+                        metres(u["lon"], u["lat"]), text(u, "name"), size=5.2, colour=QUIET, below=True, away=1.6
                     )
 
 
@@ -162,7 +167,7 @@ def key_ring(board, x, y):
     pdf.set_dash_pattern()
 
 
-def side_column(pdf, x, y, wide, key, metrics, scenario=None, plants=()):
+def side_column(pdf, x, y, wide, key, metrics, scenario=None, plants=(), title=None):
     """The column beside the map: the figures of the year, then the key in words."""
     step = pdf.k_text
 
@@ -172,7 +177,7 @@ def side_column(pdf, x, y, wide, key, metrics, scenario=None, plants=()):
         pdf.cell(wide, 5 * step, cut(pdf, words, wide))
         return y + 5.4 * step
 
-    y = head(_("Reached by then"), y)
+    y = head(title or _("Reached by then"), y)
     for m in metrics:
         pdf.set_xy(x, y)
         pdf.face(7, "", QUIET)
@@ -292,7 +297,7 @@ def comparison_sheet(services, columns, year, size):
     made = max(c["scenario"].changed_at for c in columns)
     version = columns[0]["figures"]["version"]
     pdf = paper_of(services, size, _("Scenarios side by side"), _("%(names)s; state in %(year)s", names=names,
-                 year=scenariopages.year_word(year)), made, version)  # fmt: skip
+                 year=scenariopages.year_word(year)), made, _foot(services, made, version))  # fmt: skip
     _small_maps(services, pdf, columns, year)
     rows = []
     for r in scenariopages.compared(columns, year):

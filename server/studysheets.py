@@ -3,8 +3,6 @@
 The date on the sheet is that of the run, so that the same answer gives the same bytes.
 """
 
-from datetime import UTC, datetime
-
 import numpy as np
 import rasterio
 import rasterio.features
@@ -16,23 +14,32 @@ from server.i18n import date as day
 from server.i18n import gettext as _
 from server.i18n import language, m3, number, percent, significant, text
 from server.outlines import frame, metres, outlines
-from server.paper import BRAND, LINE, QUIET, Map
+from server.paper import BRAND, LINE, Map
 from server.sheets import DETAIL_M, IDLE, SPOT, STANDING, key_line, key_ring, map_note, paper_of, side_column
 
-NOT_HERE = (222, 216, 205)
+NOT_HERE, FAINT = (226, 220, 209), (140, 150, 148)
 EXCLUDED_CELLS = 40_000  # the excluded land of a sheet is drawn from so many cells at most
 
 
+class NoAnswer(Exception):
+    """There is no such study, or it has no answer with sites yet."""
+
+
 def study_sheet(services, code, size):
-    """The bytes of the sheet of a study's newest whole answer; LookupError where it has none."""
-    result = services.studies.result(code)
+    """The bytes of the sheet of a study's newest whole answer; NoAnswer where it has none."""
+    try:
+        result = services.studies.result(code)
+    except KeyError:
+        raise NoAnswer(code) from None
     if result is None or result["plan"] is None:
-        raise LookupError(code)
+        raise NoAnswer(code)
     study, paths = services.studies.get(code), services.studies.paths(code)
-    made = datetime.fromtimestamp(paths["result.json"].stat().st_mtime, UTC).isoformat()
-    version = ", ".join(sorted({str(v) for v in (services.figures.version(),)}))
-    pdf = paper_of(services, size, f"{result['name']} ({code})",
-                 _("Siting study: data and rules of %(day)s", day=day(result["as_of"])), study.get("ran_at") or made, version)  # fmt: skip
+    pdf = paper_of(
+        services, size, f"{result['name']} ({code})", _("Siting study: data and rules of %(day)s", day=day(result["as_of"])),
+        study["changed_at"],
+        _("Run %(run)s of the question of %(day)s. Sources and versions of the data on the last page. "
+          "Schematic outlines are no boundaries.", run=study["done_run"], day=day(study["changed_at"])),
+    )  # fmt: skip
     _study_page(services, pdf, result, paths)
     _study_tables(services, pdf, result)
     return pdf.done()
@@ -49,13 +56,15 @@ def _study_page(services, pdf, result, paths):
     (west, south), (east, north) = (metres(*p) for p in _corners(result))
     board = Map(pdf, (left, top, wide, high), frame(points or [(west, south), (east, north)], ratio=wide / high))
     board.ground(outlines(services.figures, DETAIL_M))
+    dot = 0.5 if len(result["demands"]) < 200 else 0.12
     with board.clip():
-        board.areas(_excluded(paths["reasons.tif"]), fill=NOT_HERE)
+        board.areas(_excluded(paths.get("reasons")), fill=NOT_HERE)
         for f in chosen:
             s = by_code[f["facility"]]
-            board.line(metres(s["lon"], s["lat"]), metres(*spots[f["demand"]]))
+            board.line(metres(s["lon"], s["lat"]), metres(*spots[f["demand"]]), width=0.3 if len(chosen) < 80 else 0.1)
         for d in result["demands"]:
-            board.mark(metres(d["lon"], d["lat"]), "circle", size=0.6, fill=BRAND if d["served_m3_day"] else QUIET)
+            colour = BRAND if d["served_m3_day"] else FAINT
+            board.mark(metres(d["lon"], d["lat"]), "circle", size=dot, fill=colour, line=colour)
         for p in result["plants"]:
             board.mark(metres(p["lon"], p["lat"]), "square", size=1.1, line=STANDING,
                        fill=STANDING if p["state"] in ("operating", "trial") else IDLE)  # fmt: skip
@@ -70,14 +79,14 @@ def _study_page(services, pdf, result, paths):
     key = [
         (lambda b, x, y: b.sign(x, y, "circle", size=2.0, text="A"), _("chosen site, in the order of building")),
         (lambda b, x, y: key_line(b, x, y), _("demand that it serves")),
-        (lambda b, x, y: b.sign(x, y, "circle", size=0.8, fill=QUIET, line=QUIET), _("demand that nobody serves")),
+        (lambda b, x, y: b.sign(x, y, "circle", size=0.5, fill=FAINT, line=FAINT), _("demand that nobody serves")),
         (_key_area(NOT_HERE), _("land excluded by a rule")),
         (lambda b, x, y: key_ring(b, x, y), _("legal distance, drawn where it is large enough to be seen")),
         (lambda b, x, y: b.sign(x, y, "square", size=1.2, fill=STANDING, line=STANDING), _("plant of today that works")),
         (lambda b, x, y: b.sign(x, y, "square", size=1.2, fill=IDLE, line=STANDING), _("plant of today that does not work, or is not known to")),
         (lambda b, x, y: b.sign(x, y, "triangle", size=1.4, fill=SPOT, line=SPOT), _("open public hotspot in water")),
     ]  # fmt: skip
-    side_column(pdf, left + wide + 6, top, side - 3 * pdf.k_text, key, _study_metrics(result))
+    side_column(pdf, left + wide + 6, top, side - 3 * pdf.k_text, key, _study_metrics(result), title=_("The answer"))
 
 
 def _key_area(fill):
@@ -116,7 +125,7 @@ def _study_metrics(result):
 
 def _excluded(path):
     """Rings (m) of the land that some rule excludes, from the raster of reasons, coarsely."""
-    if not path.exists():
+    if path is None:
         return ()
     with rasterio.open(path) as file:
         step = max(1, int(np.ceil(np.sqrt(file.width * file.height / EXCLUDED_CELLS))))
@@ -148,10 +157,11 @@ def _study_tables(services, pdf, result):
         if told:
             pdf.heading(_("Site %(label)s: what stands against it", label=s["label"]), size=8.5)
             pdf.lines(told, size=7)
+    priced = result["plan"]["cost"] is not None
     if result["chain"]:
         pdf.heading(_("m³ served by number of plants"))
         rows = [[number(c.get("number"), 0) if c.get("number") is not None else number(c.get("budget")), m3(c["served_m3_day"]),
-                 number(significant(c["people"]), 0), number(c["cost"]), percent(c["gap"], 2),
+                 number(significant(c["people"]), 0), number(c["cost"] if priced else None), percent(c["gap"], 2),
                  ", ".join(x["code"] for x in c["sites"])] for c in result["chain"]]  # fmt: skip
         pdf.table_of([_("Number or budget"), _("Served, m³ a day"), _("People"), _("Cost"), _("Gap"), _("Sites")], rows,
                      (10, 14, 14, 12, 8, 50), numbers=range(5))  # fmt: skip
@@ -198,7 +208,7 @@ def _why(code, lang):
 
 def _ring_words(card):
     out = []
-    for key, words in (("open", _("open")), ("enclosed", _("closed"))):
+    for key, words in (("open", _("open")), ("enclosed", _("enclosed"))):
         ring = card["people_inside"].get(key)
         if ring and ring["distance_m"] is not None:
             who = _("not known") if ring["people"] is None else number(significant(ring["people"], 2), 0)

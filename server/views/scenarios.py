@@ -421,7 +421,7 @@ def study_sheet(code):
     size = asked_size()
     try:
         body = studysheets.study_sheet(services(), code, size)
-    except LookupError:
+    except studysheets.NoAnswer:
         abort(404)
     return file_answer(body, "application/pdf", f"cang-xanh-{code}-{size}.pdf")
 
