@@ -4,6 +4,7 @@ What is kept is the SHA-256 of a token, in the file of people and secrets. A tok
 hash is enough and nobody can try them all; it is shown once. Each step leaves a row in the audit of accounts.
 """
 
+import base64
 import hashlib
 import json
 import secrets
@@ -154,6 +155,27 @@ def _token(row):
     return Token(**held | {"layers": tuple(json.loads(row.layers))})
 
 
+def presented(header):
+    """The token in an Authorization header, or None: of Bearer, or the password of Basic where it looks like one.
+
+    Programs that know no Bearer (QGIS before 3.26, Excel) send it as a password, the name is theirs. Another
+    password may be meant for a proxy before us.
+
+    >>> presented("Bearer cx_a"), presented("Basic cWdpczpjeF9h"), presented("Basic dXNlcjpwYXNz"), presented("")
+    ('cx_a', 'cx_a', None, None)
+    """
+    kind, _blank, rest = header.partition(" ")
+    if kind.lower() == "bearer":
+        return rest.strip()
+    if kind.lower() != "basic":
+        return None
+    try:
+        password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None
+    return password if password.startswith(_PREFIX) else None
+
+
 class BadToken(Unauthorized):
     """A token was shown that is not good; `sentence`, in the reader's language, says so."""
 
@@ -164,15 +186,15 @@ class BadToken(Unauthorized):
 
 
 def scope_of(tokens, header):
-    """Names of the layers whose internal data an Authorization header opens; none without a Bearer header.
+    """Names of the layers whose internal data an Authorization header opens; none without a token in it.
 
     tokens: Tokens, or None where there are no accounts. Raises BadToken: a token that opens nothing is never taken
     for none.
     """
-    kind, _blank, secret = (header or "").partition(" ")
-    if kind.lower() != "bearer":
+    secret = presented(header or "")
+    if secret is None:
         return frozenset()
-    found = tokens.find(secret.strip()) if tokens is not None else None
+    found = tokens.find(secret) if tokens is not None else None
     if found is None:
         raise BadToken()
     return frozenset(found.layers)

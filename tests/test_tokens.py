@@ -1,5 +1,6 @@
 """Tokens of programs: made once, opening what they name and nothing else, until a day or an end; nothing leaks without."""
 
+import base64
 import gzip
 import json
 import re
@@ -67,6 +68,20 @@ def test_a_token_opens_what_it_names(kept):
     assert tokens.scope_of(kept.tokens, f"bearer  {secret} ") == {"cases", "hotspots"}
     assert tokens.scope_of(kept.tokens, None) == tokens.scope_of(kept.tokens, "Basic abc") == frozenset()
     assert tokens.scope_of(None, "") == frozenset()
+
+
+def test_programs_without_bearer_send_it_as_a_password(kept):
+    _token, secret = made(kept)
+
+    def basic(text):
+        return "Basic " + base64.b64encode(text.encode()).decode()
+
+    assert tokens.scope_of(kept.tokens, basic(f"anybody:{secret}")) == {"cases"}
+    for other in ("user:password", "user:", ":", "cx_a"):
+        assert tokens.scope_of(kept.tokens, basic(other)) == frozenset(), "meant for a proxy before us"
+    assert tokens.scope_of(kept.tokens, "Basic ÿ") == tokens.scope_of(kept.tokens, "Basic !!") == frozenset()
+    with pytest.raises(tokens.BadToken):
+        tokens.scope_of(kept.tokens, basic("x:cx_nothing"))
 
 
 @pytest.mark.parametrize("shown", ["", "x", "cx_", "cx_" + "a" * 43])
