@@ -256,7 +256,7 @@ def law(spec):
     ({"en", "vi"}) where it cannot be asked.
     """
     facility, on = spec["facility"], date.fromisoformat(spec["as_of"])
-    rows = sitelaw.entered(spec)
+    rows = sitelaw.entered(facility, on)
     by_row = rows.set_index("row")
     out = []
     for size in spec["sizes"]:

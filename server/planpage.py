@@ -425,6 +425,13 @@ def _times(value):
     return _("%(n)s times", n=number(value, 1)) if value >= 1 else _("1/%(n)s", n=number(1 / value, 1))
 
 
+def _size(size, money):
+    capacity = number(size["capacity_m3_day"])
+    if size["cost"] is None:
+        return _("%(size)s m³/day, cost not entered", size=capacity)
+    return _("%(size)s m³/day for %(cost)s %(money)s", size=capacity, cost=number(size["cost"]), money=money)
+
+
 def _run(services, study, spec, f, form):
     asked, problem = world(services, spec)
     on = [r for r in spec["rules"] if r["on"]]
@@ -442,8 +449,7 @@ def _run(services, study, spec, f, form):
     lines = [
         (_("Question"), f"{words_of('model', spec['model'])}; {words_of('goal', spec['goal'])}", "goal"),
         (_("Works"), ", ".join(filter(None, (technology_word(facility["technology"]), enclosed))), "goal"),
-        (_("Sizes"), "; ".join(_("%(size)s m³/day for %(cost)s %(money)s", size=number(s["capacity_m3_day"]), cost=number(s["cost"]),
-                                 money=spec["money"]) for s in spec["sizes"]), "goal"),
+        (_("Sizes"), "; ".join(_size(size, spec["money"]) for size in spec["sizes"]), "goal"),
         (_("How many"), question(spec), "goal"),
         (_("Where"), where, "goal"),
         (_("Standing plants"), _("kept, with their spare capacity") if spec["plants"]["keep"] else _("left out"), "goal"),

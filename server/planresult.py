@@ -125,7 +125,7 @@ def _of_goal(plan, value):
         plan["goal"]
     )
     standing = {"m3": plan["standing_m3_day"], "people": plan["standing_people"]}.get(plan["goal"]) or 0
-    said = f"{number(value, 0 if abs(value) >= 10 else 2)} {unit or plan['goal']}"
+    said = f"{number(value, 0) if abs(value) >= 10 else number(value)} {unit or plan['goal']}"
     if plan["model"] == "coverage" and standing:
         return _("%(sum)s by all plants together", sum=said)
     return said
@@ -140,10 +140,13 @@ def kpis(result):
     gain = plan["gain_m3_day"]
     per = plan["cost"] / gain if gain and plan["cost"] is not None else None
     wanted = result["demand"]["m3_day"]
+    money = _("no costs were entered") if plan["cost"] is None else ""
+    if per:
+        money = _("%(sum)s %(money)s for each m³/day gained", sum=number(significant(per)), money=spec["money"])
     return [
         (_("gained"), m3(gain), _("m³/day"), _("%(share)s of what is not treated", share=percent(gain / wanted)) if wanted else ""),
         (_("people gained"), _people(plan["gain_people"]), "", ""),
-        (_("cost"), number(plan["cost"]), spec["money"], _("%(sum)s %(money)s for each m³/day gained", sum=number(significant(per)), money=spec["money"]) if per else ""),
+        (_("cost"), number(plan["cost"]), spec["money"] if plan["cost"] is not None else "", money),
         (_("still not served"), m3(plan["unserved_m3_day"]), _("m³/day"), ""),
         (_("land that keeps all checked rules"), number(significant(result["free_ha"]), 0), "ha", percent(result["free_ha"] / result["area_ha"])),
     ]  # fmt: skip
@@ -165,7 +168,7 @@ def _site(site, result, names, layers):
     return {
         **{k: site[k] for k in ("code", "label", "lat", "lon", "forced", "given")},
         "place": f"{site['lat']:.5f}, {site['lon']:.5f}", "ward": names.get(site["ward"], site["ward"] or "–"),
-        "name": _("Site %(label)s", label=site["label"]), "capacity": m3(site["capacity_m3_day"]), "cost": number(site["cost"]),
+        "name": _("Site %(label)s", label=site["label"]), "capacity": m3(site["capacity_m3_day"]), "cost": number(site.get("cost")), "has_cost": site.get("cost") is not None,
         "gain": m3(site.get("gain_m3_day", site["used_m3_day"])), "gain_value": site.get("gain_m3_day", site["used_m3_day"]),
         "people": _people(site.get("gain_people", site["people"])), "used": percent(site["used_m3_day"] / site["capacity_m3_day"]),
         "step": site["step"], "alone": m3(site.get("alone_m3_day")), "mean_km": number((site["mean_distance_m"] or 0) / 1000, 1),
@@ -397,6 +400,10 @@ def _versions(prints):
 
 def _files(services, code):
     there = services.studies.paths(code)
+    sheets = [
+        {"label": _("Sheet (PDF)"), "url": url_for("scenarios.study_sheet", code=code, size=size), "note": size}
+        for size in ("A4", "A3")
+    ]
     words = {"xlsx": _("Tables (XLSX)"), "gpkg": _("Map layers (GeoPackage)"), "replay": _("Replay file")}
     out = []
     for kind, label in words.items():
@@ -404,7 +411,7 @@ def _files(services, code):
             size = there[FILES[kind]].stat().st_size
             note = f"{number(max(1, round(size / 1000)), 0)} kB"
             out.append({"label": label, "url": url_for("plan.file", code=code, kind=kind), "note": note})
-    return out
+    return [*sheets, *out]
 
 
 # --- the map ---
