@@ -3,8 +3,10 @@
 Everything is taken from the table of geo/distances.py on the day of the study, with what the planner entered beside it.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -41,16 +43,23 @@ class Law:
 def law(spec, capacity, *, enclosed=None, upstream=False):
     """The Law for a capacity (m³/day; t/day of solid waste). enclosed: in place of the study's. upstream: it was found to
     be so; the study's own answer counts beside it. Raises SpecError where an entry of the planner is less than the law."""
-    facility, on = spec["facility"], date.fromisoformat(spec["as_of"])
+    facility = spec["facility"]
     enclosed = facility["enclosed"] if enclosed is None else enclosed
-    exposed = {"upstream": bool(upstream or facility["upstream"]), "upwind": facility["upwind"]}
-    rows = entered(spec)
+    told = json.dumps(facility, sort_keys=True)
+    return _law(told, spec["as_of"], float(capacity), enclosed, bool(upstream or facility["upstream"]))
+
+
+@lru_cache(maxsize=512)
+def _law(facility, as_of, capacity, enclosed, upstream):
+    facility, on = json.loads(facility), date.fromisoformat(as_of)
+    rows = entered(facility, on)
+    exposed = {"upstream": upstream, "upwind": facility["upwind"]}
     try:
         houses = safe_distance(rows, on, facility["technology"], capacity=capacity, enclosed=enclosed, **exposed)
-        intakes = max(safe_distances(table(), on, INTAKE), key=lambda d: np.nan_to_num(d.distance_m, nan=-1.0))
     except DistanceError as e:
         raise SpecError([("facility", {"en": e.en, "vi": e.vi})]) from e
-    return Law(houses, intakes, _land(spec, on, capacity, houses.rows))
+    intakes = max(safe_distances(table(), on, INTAKE), key=lambda d: np.nan_to_num(d.distance_m, nan=-1.0))
+    return Law(houses, intakes, _land(facility, on, capacity, houses.rows))
 
 
 def both_technologies(spec, capacity, *, upstream=False):
@@ -63,25 +72,26 @@ def both_technologies(spec, capacity, *, upstream=False):
     return {name: law(spec, capacity, enclosed=flag, upstream=upstream).houses for name, flag in asked.items()}
 
 
-def entered(spec):
-    """The table with the planner's own distances. Raises SpecError."""
-    entries = spec["facility"]["entries"]
+def entered(facility, on):
+    """The table with the planner's own distances, for one day. Raises SpecError."""
+    entries = facility["entries"]
     if not entries:
         return table()
     frame = pd.DataFrame(
         [
             {
-                "facility_type": spec["facility"]["technology"],
+                "facility_type": facility["technology"],
                 "distance_min_m": entry["distance_m"],
                 "source": entry["source"],
                 "enclosed": {None: "", True: "yes", False: "no"}[entry["enclosed"]],
+                "valid_from": on,
+                "valid_until": on,
             }
             for entry in entries
         ]
     )
-    on = pd.Timestamp(spec["as_of"]).date()
     try:
-        return with_entries(table(), frame.assign(valid_from=on, valid_until=on))
+        return with_entries(table(), frame)
     except DistanceError as e:
         raise SpecError([("facility.entries", {"en": e.en, "vi": e.vi})]) from e
 
@@ -136,9 +146,8 @@ def _known(value):
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def _land(spec, on, capacity, distance_rows):
+def _land(facility, on, capacity, distance_rows):
     """Land of the regulation; where it says nothing what the planner entered."""
-    facility = spec["facility"]
     asked = capacity * 365 if facility["kind"] in PER_YEAR else capacity
     found = land_need(table(), on, facility["kind"], asked)
     plot, belt, rows = found.plot_ha, found.belt_m, list(found.rows)

@@ -34,7 +34,7 @@ from math import isfinite
 
 from geo import ahp
 from geo.plans import Effort
-from layers.errors import LayerError
+from layers.errors import LayerError, Said
 from server.docreader import Reader
 from server.i18n import N_
 from server.sitekinds import CRITERIA, GROUPS, PLANT, RULES, CriterionKind, RuleKind, table, technologies
@@ -55,6 +55,7 @@ __all__ = [
 FORMAT = "cangxanh-siting/1"
 MODELS, GOALS, GAPS = ("coverage", "covering", "median", "cheapest"), ("m3", "people"), ("gap", "known_gap")
 MOST_TEXT = 20_000_000
+_EFFORT = {f.name for f in fields(Effort)}
 
 
 class SpecError(LayerError):
@@ -64,18 +65,13 @@ class SpecError(LayerError):
 
     def __init__(self, problems_of):
         self.problems_of = list(problems_of)
-        super().__init__([f"{field}: {words['en']}" for field, words in self.problems_of])
-        self.en = " ".join(self.problems)
-        self.vi = " ".join(f"{field}: {words['vi']}" for field, words in self.problems_of)
+        super().__init__([Said(f"{field}: {w['en']}", f"{field}: {w['vi']}") for field, w in self.problems_of])
 
-    def of(self, field):
+    def about(self, field):
         """The sentences about one field (also a.b of a), as [{"en", "vi"}]."""
         return [
             words for name, words in self.problems_of if name == field or name.startswith((f"{field}.", f"{field}["))
         ]
-
-
-_EFFORT = {f.name for f in fields(Effort)}
 
 
 def default(services):

@@ -307,21 +307,16 @@ def _candidates(world, found):
     allow; every place is then asked for every size.
     """
     spec = world.spec
-    apart, wanted = spec["candidates"]["apart_m"], spec["candidates"]["count"]
+    wanted = spec["candidates"]["count"]
     given = gpd.GeoSeries.from_xy([g["lon"] for g in spec["given"]], [g["lat"] for g in spec["given"]], crs=4326)
     given = given.to_crs(METRIC)
     taken = [(g["code"], p.x, p.y, True) for g, p in zip(spec["given"], given, strict=True)]
     sizes = len(found)
     for k, best in enumerate(reversed(found)):
         most = wanted // sizes + (1 if k < wanted % sizes else 0)
-        new = 0
-        for place in best.places(wanted).itertuples():
-            if new >= most:
-                break
-            x, y = place.geometry.x, place.geometry.y
-            if all(np.hypot(x - t[1], y - t[2]) >= apart for t in taken):
-                taken.append((_site_code(x, y), x, y, False))
-                new += 1
+        beside = [(x, y) for _, x, y, _ in taken]
+        places = best.places(most, spread_m=spec["within_m"], beside=beside).geometry
+        taken += [(_site_code(p.x, p.y), p.x, p.y, False) for p in places]
     frame = pd.DataFrame(taken, columns=["code", "x", "y", "given"]).drop_duplicates("code").set_index("code")
     asked = [siteworld.why(world, frame["x"].to_numpy(), frame["y"].to_numpy(), k) for k in range(sizes)]
     frame["why"] = list(zip(*asked, strict=True)) if len(frame) else []

@@ -106,7 +106,7 @@ class World:
         if self.spec["facility"]["upstream"] is None:
             if self.rivers is None:
                 out.append({"kind": "upstream", "code": "upstream", "why": ["no_rivers"]})
-            elif not len(self.data.layers["intakes"]):
+            elif self.metric("intakes") is None:
                 out.append({"kind": "upstream", "code": "upstream", "why": ["no_intakes"]})
         if any(np.isnan(one.land.plot_ha) for one in self.laws):
             out.append({"kind": "land", "code": "land", "why": ["not_established"]})
