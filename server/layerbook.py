@@ -127,10 +127,10 @@ class LayerBook:
         return number, self.frame(name, number)
 
     def found(self, name, number, typed):
-        """Row numbers of a version whose key or texts hold all typed words, without marks."""
+        """Row numbers of a version whose key or texts hold what was typed, without marks; where none does, all its words."""
         held = self.frame(name, number)
-        words = fold(typed).split()
-        if not words:
+        phrase = " ".join(fold(typed).split())
+        if not phrase:
             return list(range(len(held.frame)))
         with self._lock:
             letters = self._letters.get(name)
@@ -141,7 +141,8 @@ class LayerBook:
             letters = (number, made)
             with self._lock:
                 self._letters[name] = letters
-        return [i for i, text in enumerate(letters[1]) if all(w in text for w in words)]
+        whole = [i for i, text in enumerate(letters[1]) if phrase in text]
+        return whole or [i for i, text in enumerate(letters[1]) if all(w in text for w in phrase.split())]
 
     def past(self, name, key, *, most=None):
         """The Entry of every version that changed one row, newest first; (entries, whether older versions were not read).

@@ -1,6 +1,8 @@
 """What the pages of layers, versions and rows show, as plain dicts: words, numbers as written, addresses, maps."""
 
 import json
+import re
+from datetime import datetime
 
 import shapely
 from flask import url_for
@@ -8,6 +10,7 @@ from flask import url_for
 from geo.coverage import PARTS
 from geo.systems import SYSTEMS
 from layers import export
+from layers.catalogue import ALL
 from layers.errors import vietnamese
 from layers.letters import fold
 from layers.rows import plain
@@ -42,7 +45,11 @@ STYLES = {
 }
 STYLE_WORDS = {"added": N_("added"), "removed": N_("removed"), "was": N_("old place or outline"),
                "now": N_("new place or outline"), "moves": N_("from old to new")}  # fmt: skip
-_SOURCES = {EDITED: N_("edit of a row"), "edit of the file": N_("edit of the file"), "starter": N_("starter facts")}
+_SOURCES = {
+    EDITED: N_("edit of a row"),
+    "edit of the file": N_("edit of the file"),
+    "starter facts": N_("starter facts"),
+}
 _WHO = {"another program": N_("another program"), "system": N_("Cảng Xanh")}
 
 
@@ -70,10 +77,33 @@ def source(version):
     return said
 
 
+_EDIT = re.compile(r"(?P<key>.*?): (?P<fields>\w+(?:, \w+)*)(?P<rest>(?:; .*)?)", re.DOTALL)
+_IMPORT = re.compile(
+    r"(?P<new>\d+) new, (?P<changed>\d+) changed, (?P<problems>\d+) problems(?:, sha256 (?P<sha>\w+))?"
+)
+
+
 def note(version):
-    """The note of a version; blank where it says no more than the source does."""
+    """The note of a version in the reader's words; blank where it says no more than the source does."""
     said = version["note"] or ""
-    return "" if said.endswith(" put back") else said
+    if said.endswith(" put back"):
+        return ""
+    if said == "first start":
+        return _("first start")
+    layer = ALL.get(version["layer"])
+    edit = _EDIT.fullmatch(said) if version["source"] == EDITED and layer else None
+    if edit:
+        return f"{edit['key']}: {', '.join(label(layer, n) for n in edit['fields'].split(', '))}{edit['rest']}"
+    brought = _IMPORT.fullmatch(said)
+    if brought:
+        told = _("new: %(new)s, changed: %(changed)s, problems: %(problems)s", **brought.groupdict())
+        return told + (f", SHA-256 {brought['sha']}" if brought["sha"] else "")
+    return said
+
+
+def version_choices(every):
+    """(number, words) of versions, newest first, to choose from."""
+    return [(n, f"{n} · {i18n.date(datetime.fromisoformat(v['at']))} · {who(v)[:24]}") for n, v in every.items()]
 
 
 # --- all layers ---
@@ -176,7 +206,8 @@ def place_words(shape):
         return (
             f"{i18n.number(shape.y, 6)}; {i18n.number(shape.x, 6)}" if shape.geom_type == "Point" else shape.geom_type
         )
-    n = _("%(n)s corners", n=i18n.number(len(shapely.get_coordinates(shape))))
+    closing = sum(1 + len(part.interiors) for part in shapely.get_parts(shape)) if size[1] == "m²" else 0
+    n = _("%(n)s corners", n=i18n.number(len(shapely.get_coordinates(shape)) - closing))
     if size[1] == "m":
         return f"{metres(size[0])}, {n}"
     area = f"{i18n.number(size[0] / 10_000, 2)} ha" if size[0] < 10_000_000 else f"{i18n.number(size[0] / 1e6, 2)} km²"
@@ -196,7 +227,10 @@ def csv_of(layer, found):
              "field": _("Field name"), "old": _("Before"), "new": _("After")}  # fmt: skip
     kinds = {kind: _(said) for kind, said in KIND_WORDS.items()}
     lines = [
-        {heads[k]: v for k, v in (line | {"change": kinds[line["change"]], "label": label(layer, line["field"])}).items()}
+        {
+            heads[k]: v
+            for k, v in (line | {"change": kinds[line["change"]], "label": label(layer, line["field"])}).items()
+        }
         for line in changes.table(layer, found)
     ]
     return export.csv_bytes(lines, list(heads.values()))
@@ -431,7 +465,7 @@ def figure_rows(views):
     """
     total = [v.total if v else None for v in views]
     asked = [(_("Waste water generated"), lambda t: _range(t["generated"]))]
-    asked += [(words.word("part", part), lambda t, part=part: _range(t["parts"].get(part))) for part in PARTS]
+    asked += [(words.word("part", part), lambda t, part=part: _range(t["spans"].get(part))) for part in PARTS]
     asked += [(_("Share that is treated"), lambda t: _share(t["treated_share"]))]
     return [
         {"label": label, "cells": [i18n.NO_DATA if t is None else cell(t) for t in total], "main": i == 0}

@@ -59,11 +59,14 @@ def outside(view):
     return view
 
 
-def takes_up_to(size):
-    """Mark a view that takes larger requests than the others, bytes (photos, files)."""
+def takes_up_to(size, *, fields=None):
+    """Mark a view that takes larger requests than the others, bytes (photos, files).
+
+    fields: how much of it may be fields of a form, such as a long outline; otherwise half a megabyte.
+    """
 
     def mark(view):
-        view.max_bytes = size
+        view.max_bytes, view.max_field_bytes = size, fields
         return view
 
     return mark
@@ -279,6 +282,8 @@ def install(app):
     def bounded():
         limit = _mark(app, request.endpoint, "max_bytes") or app.config["MAX_CONTENT_LENGTH"]
         request.max_content_length = limit
+        if fields := _mark(app, request.endpoint, "max_field_bytes"):
+            request.max_form_memory_size = fields
         if (request.content_length or 0) > limit:
             abort(413)
 

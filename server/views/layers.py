@@ -12,11 +12,12 @@ from server.featureedits import EDITORS, Clash, Editor, NotHere, Row
 from server.forms import FormError
 from server.i18n import gettext as _
 from server.layerbook import EDITED, book_of
-from server.security import allowed, user
+from server.security import allowed, takes_up_to, user
 
 bp = Blueprint("layers", __name__, url_prefix="/admin/layers")
 LISTED = 20  # versions shown at first
 CHANGES_PER_PAGE = 60
+OUTLINE = 8 * 1024 * 1024  # of a form with a long outline
 READ_PAST = 12  # versions that the past of a row of a large layer reads without being asked
 
 
@@ -93,7 +94,7 @@ def versions(name):
     every, older, newer = between(name)
     rows, total = layerpages.version_rows(book(), name, most=number("most", LISTED))
     shown = {"layer": layer, "title": layerpages.title(layer), "rows": rows, "total": total, "older": older, "newer": newer,
-             "every": every, "last": max(every, default=0), "kept": layerpages.kept_words(), "gone": None, "map": None,
+             "choices": layerpages.version_choices(every), "last": max(every, default=0), "kept": layerpages.kept_words(), "gone": None, "map": None,
              "refused": [layerpages.sentence(p) for p in services().store.refused().get(name, [])],
              "done": every.get(number("done", 0)), "may": not layer.gated}  # fmt: skip
     try:
@@ -259,6 +260,7 @@ def new(name):
 
 @bp.post("/<name>/new")
 @allowed(*EDITORS)
+@takes_up_to(OUTLINE, fields=OUTLINE)
 def add(name):
     layer = layer_of(name)
     if layer.gated:
@@ -308,6 +310,7 @@ def chosen_of(layer, mine, theirs, key):
 
 @bp.post("/<name>/features/<key>")
 @allowed(*EDITORS)
+@takes_up_to(OUTLINE, fields=OUTLINE)
 def save(name, key):
     layer = layer_of(name)
     if layer.gated:
@@ -444,10 +447,11 @@ def near(name):
 
 @bp.post("/corners")
 @allowed(*EDITORS)
+@takes_up_to(OUTLINE)
 def convert():
     """Typed corners as GeoJSON and in another system: {text, system, form, to} gives {geometry, text}, or {error}."""
     asked = request.get_json(silent=True)
-    if not isinstance(asked, dict) or not isinstance(asked.get("text"), str) or len(asked["text"]) > 2_000_000:
+    if not isinstance(asked, dict) or not isinstance(asked.get("text"), str) or len(asked["text"]) > OUTLINE // 4:
         raise Refused(_("The form is not complete. Open the page again and send it once more."))
     to = asked.get("to") if asked.get("to") in SYSTEM_CODES else 4326
     try:

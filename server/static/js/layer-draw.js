@@ -281,6 +281,12 @@
     if (all.isValid()) map.fitBounds(all, { padding: [40, 40], maxZoom: 16, animate: false });
   }
 
+  form.addEventListener("formdata", ({ formData }) => {
+    if (typed.value.trim() !== was.value.trim()) return;
+    formData.delete("corners"); // untouched: what was drawn says all
+    formData.delete("corners_was");
+  });
+
   const first = part.querySelector("[data-first]").value;
   const start = first ? JSON.stringify(JSON.parse(first)) : "";
   if (field.value && field.value !== "none") show(JSON.parse(field.value));
