@@ -13,7 +13,7 @@ from server.services import open_city
 from server.settings import Settings
 
 DAY = date(2026, 11, 22)
-PAGES = ("/", "/coverage", "/coverage?measure=people&level=district", "/coverage/11383", "/coverage/303", "/hotspots",
+PAGES = ("/", "/coverage", "/coverage?measure=people&level=district", "/coverage?level=city", "/coverage/11383", "/coverage/303", "/hotspots",
          "/hotspots/HS02", "/facilities", "/facilities/WW01", "/indicators", "/method", "/data", "/about",
          "/search?q=an", "/nowhere")  # fmt: skip
 AXE = VENDOR / "axe-core" / "axe.min.js"

@@ -47,7 +47,7 @@ PAGES = (
 VIEWS = [
     f"measure={m}&level={g}&plants={p}"
     for m in ("m3", "people", "facilities")
-    for g in ("ward", "district", "zone")
+    for g in ("ward", "district", "city", "zone")
     for p in ("working", "building")
 ]
 
@@ -97,7 +97,7 @@ def test_what_does_not_exist_is_404(client, address):
     ("address", "words"),
     [
         ("/coverage?measure=kg&lang=en", "measure"),
-        ("/coverage?level=planet&lang=en", "ward, district, zone"),
+        ("/coverage?level=planet&lang=en", "ward, district, city, zone"),
         ("/coverage?date=22/11/2026&lang=en", "2026-11-22"),
         ("/coverage?date=1066-10-14&lang=en", "2010-01-01"),
         ("/hotspots?stage=clean&lang=en", "stage"),
