@@ -32,7 +32,7 @@ class Reader:
         return values | {k: v for k, v in given.items() if k in values}
 
     def text(self, field, value, *, most=2000, needed=False):
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             if needed:
                 self.wrong(field, N_("This must be filled in."))
             return ""

@@ -22,6 +22,7 @@ from pyproj import CRS
 
 from geo import coverage, population
 from geo.grids import in_crs, resampled, study_grid
+from layers import rasters
 from server.figures import KNOWN_GAP, NOT_TREATED, WARD_KINDS
 from server.i18n import N_
 from server.sitekinds import TABLE_FILE
@@ -119,7 +120,7 @@ def gather(services, spec):
     made = Data(layers, unplaced, units, plants, surface, {}, prints, sources)
     grid = made.grid(spec)
     for slot in SLOTS:
-        path = store.data_dir / f"{slot}.tif"
+        path = rasters.slot_path(store.data_dir, slot)
         if path.exists():
             made.rasters[slot] = _on_grid(path, grid, USE[slot], made.open_files)
             prints[slot] = _file_print(path)

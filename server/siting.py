@@ -281,9 +281,16 @@ class Studies:
         return {name: row[name] for name in (*names, "done_run", "ran_revision", "hidden")} | {
             "spec": json.loads(row["spec"]),
             "state": self._state(row),
-            "stale": row["ran_revision"] is not None and row["ran_revision"] != row["revision"],
+            "stale": self._stale(row),
             "summary": summary,
         }
+
+    def _stale(self, row):
+        """Whether the question differs from the one that was answered last."""
+        if row["done_run"] is None or row["ran_revision"] == row["revision"]:
+            return False
+        path = self.folder(row["code"], row["done_run"]) / "spec.json"
+        return not path.exists() or path.read_text("utf-8") != row["spec"]
 
     def _state(self, row):
         """What the table says, or what became of a job that could not say it itself."""
