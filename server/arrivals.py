@@ -251,6 +251,7 @@ class Arrival:
             keys = self._keys(made)
             if mode == "upsert":
                 made = _kept(held, layer, made, keys)
+            made = ingest.fill_blanks(made, {k: v for k, v in fill.items() if k not in layer.key})
             staging.take_keys(numbers, keys)
             checked, refused, at = checks.sift(layer, made, alone=True)
             refused = [p.at(int(numbers[p.row])) for p in refused]
@@ -436,13 +437,13 @@ def reading_of(text):
 
 
 def _numbered(made, layer, fill, numbers):
-    """Blanks filled; "#" in the value of a key becomes the number of the row."""
+    """Blank keys filled; "#" in the value becomes the number of the row."""
     for name, value in fill.items():
         if name in layer.key and isinstance(value, str) and "#" in value:
             own = pd.Series([value.replace("#", f"{n + 1:04}") for n in numbers], index=made.index, dtype=object)
             held = made[name] if name in made else pd.Series(None, index=made.index, dtype=object)
             made[name] = held.where(held.notna(), own)
-    return ingest.fill_blanks(made, {k: v for k, v in fill.items() if not (k in layer.key and "#" in str(v))})
+    return ingest.fill_blanks(made, {k: v for k, v in fill.items() if k in layer.key and "#" not in str(v)})
 
 
 def _kept(held, layer, made, keys):

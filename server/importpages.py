@@ -244,7 +244,7 @@ def columns(one, look):
         "key": [_field_word(layer.by_name[k]) for k in layer.key],
         "key_missing": [_field_word(layer.by_name[k]) for k in layer.key if k not in taken],
         "fills": sorted(
-            (_fill(f, one, f.name in taken) for f in layer.fields if f.required and f.name not in layer.key),
+            (_fill(f, one, f.name in taken, layer.key) for f in layer.fields if may_fill(f, layer)),
             key=lambda fill: fill["has_column"],
         ),
         "modes": [(m, _(w), _(t)) for m, (w, t) in MODE_WORDS.items() if m == "upsert" or not layer.gated],
@@ -269,7 +269,7 @@ def read_columns(one, look, form):
             taken[field] = c["name"]
         columns[c["name"]] = field
     for k in layer.key:
-        if k not in taken:
+        if k not in taken and not ("#" in form.get(f"fill-{k}", "") and layer.key == (k,)):
             errors["columns"] = _("Say which column holds the key “%(field)s”: without it no row can be told from another.",
                                   field=_field_word(layer.by_name[k]))  # fmt: skip
     if ("@x" in taken) != ("@y" in taken):
@@ -277,8 +277,10 @@ def read_columns(one, look, form):
     fill = {}
     for f in layer.fields:
         value = (form.get(f"fill-{f.name}") or "").strip()[:1000]
-        if not value or not f.required or f.name in layer.key:
+        if not value or not may_fill(f, layer):
             continue
+        if f.name in layer.key and "#" not in value:
+            errors[f"fill-{f.name}"] = _("Write # where the number of the row goes, such as T-#: keys must differ.")
         if f.allowed and value not in {c.value for c in f.allowed}:
             errors[f"fill-{f.name}"] = _("Choose one of the values for “%(field)s”.", field=_field_word(f))
         fill[f.name] = value
@@ -300,10 +302,17 @@ def _field_word(f):
     return getattr(f, language()) + (f" ({f.unit})" if f.unit else "")
 
 
-def _fill(f, one, has_column):
+def may_fill(f, layer):
+    """Whether one value may stand for a blank field: required ones, and a key by the number of the row."""
+    return f.required and (f.name not in layer.key or layer.key == (f.name,))
+
+
+def _fill(f, one, has_column, key):
     value = (one.choices.get("fill") or {}).get(f.name, "")
     made = {"name": f"fill-{f.name}", "label": _field_word(f), "value": value, "kind": "text", "has_column": has_column,
             "hint": _("for rows where the column is blank") if has_column else _("for all new rows")}  # fmt: skip
+    if f.name in key:
+        made |= {"has_column": True, "hint": _("for rows without one: write T-# and # becomes the number of the row")}
     if f.allowed:
         made |= {"kind": "choice", "options": [(c.value, getattr(c, language())) for c in f.allowed]}
     return made
@@ -352,7 +361,8 @@ _PLACES = {"moved": N_("moved by %(distance)s"), "placed": N_("gets a place"), "
 def _difference(layer, d):
     """One changed field as it stands and as it would be."""
     if "how" in d:
-        return {"label": _("Place"), "before": None, "after": _(_PLACES[d["how"]], distance=_distance(d["metres"]))}
+        words, how_far = _PLACES[d["how"]], _distance(d["metres"])
+        return {"label": _("Place"), "before": None, "after": _(words, distance=how_far)}
     field = d["field"]
     return {
         "label": _label(layer, field),

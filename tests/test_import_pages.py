@@ -280,6 +280,22 @@ def test_what_is_wrong_with_the_mapping_is_told_together(office):
     )
 
 
+def test_a_list_without_codes_gets_them_from_the_number_of_the_row(office):
+    number = send(office, "a.csv", "name_vi;kind\nBãi một;dump\nBãi hai;dump\n", "waste_sites")
+    form = fields(office, number, **FILL)
+    assert "which column holds the key" in act(office, number, "columns", status=422, **form)
+    assert "keys must differ" in act(office, number, "columns", status=422, **form | {"fill-code": "T"})
+    act(office, number, "columns", **form | {"fill-code": "T-#"})
+    act(office, number, "apply")
+    assert {"T-0001", "T-0002"} <= set(office.services.store.snapshot("waste_sites")["code"])
+
+
+def test_one_value_for_blanks_leaves_known_rows_as_they_are(office):
+    known = office.services.store.snapshot("waste_sites").iloc[0]
+    number = through(office, f"code;kind\n{known['code']};{known['kind']}\n")
+    assert one(office, number).counts["same"] == 1 and "nothing to write" in page(office, number)
+
+
 def test_the_mapping_of_a_source_is_remembered(office):
     text = "Mã bãi;Loại hình;Tên bãi\nX5;dump;Bãi\n"
     chosen = {"field-0": "code", "field-1": "kind", "field-2": "name_vi", "mode": "upsert", **FILL}
