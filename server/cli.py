@@ -11,7 +11,7 @@ from server.console import CommandError, with_data
 
 # Modules of server/commands with a function add(command), in the order of --help.
 COMMANDS = (
-    *("serve", "ledger", "population", "importing", "export", "versions", "site", "user", "notices", "audit"),
+    *("serve", "ledger", "population", "importing", "raster", "export", "versions", "site", "user", "notices", "audit"),
     *("backup",),
 )
 

@@ -71,7 +71,7 @@ FLOORS = [
         "layers.sheets",
         "layers.geojson",
     },
-    {"layers.checks", "layers.rows", "layers.columns"},
+    {"layers.checks", "layers.rows", "layers.columns", "layers.surfaces"},
     {"layers.migrations", "layers.archive", "layers.staging", "layers.tables"},
     {"layers.store", "layers.trials"},
     {"layers.boundaries", "layers.asof"},
@@ -248,6 +248,11 @@ EXCEPTIONS = {
 # (file, function): why GDAL may open a file there. The live file is never among them.
 GDAL_ALLOWED = {
     ("layers/ingest.py", "_vector"): "reads a file from outside; server/imports.py refuses the live file before",
+    ("layers/ingest.py", "_features"): "as _vector",
+    ("layers/ingest.py", "_gdal"): "as _vector",
+    ("layers/rasters.py", "try_slot"): "reads a GeoTIFF from outside, by its first bytes, and the one made of it",
+    ("layers/rasters.py", "_shaped"): "reads the raster that was just made",
+    ("layers/rasters.py", "_write"): "writes a raster beside the store",
     ("layers/formats.py", "_flatgeobuf"): "writes to bytes in memory; no file is opened",
     ("server/sitedata.py", "_on_grid"): "reads a raster of the city, a file of its own beside the store",
     ("server/sitedemands.py", "_of_wards"): "burns shapes into an array; no file is opened",

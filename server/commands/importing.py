@@ -1,8 +1,10 @@
 """run.py import: a file into a layer."""
 
 import getpass
+import tempfile
 from pathlib import Path
 
+from layers import rasters
 from layers.catalogue import ALL
 from server import imports
 from server.console import CommandError, console, open_services
@@ -10,9 +12,14 @@ from server.console import CommandError, console, open_services
 
 def add(command):
     sub = command("import", run, "Bring a file into a layer: shows what it would do; --apply does it.")
-    sub.add_argument("layer", choices=sorted(ALL), metavar="LAYER", help="layer or table, as on the data page")
     sub.add_argument(
-        "file", type=Path, help="GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX"
+        "layer", choices=[*sorted(ALL), *rasters.SLOTS], metavar="LAYER",
+        help="layer or table, as on the data page; or a raster: " + ", ".join(rasters.SLOTS),
+    )  # fmt: skip
+    sub.add_argument(
+        "file",
+        type=Path,
+        help="GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX; a GeoTIFF for a raster",
     )
     sub.add_argument("--apply", action="store_true", help="write it, as one version (run.py versions puts it back)")
     sub.add_argument("--mode", choices=imports.MODES, default="upsert", help="upsert by key (default), replace, append")
@@ -27,6 +34,8 @@ def add(command):
 
 def run(arguments):
     services = open_services(arguments)
+    if arguments.layer in rasters.SLOTS:
+        return _raster(services.store, arguments)
     store, register = services.store, ALL[arguments.layer].gated
     columns = dict(_pair(text) for text in arguments.map)
     fill = {"source": arguments.source, "confidence": arguments.confidence, "geometry_quality": arguments.quality}
@@ -80,6 +89,23 @@ def run(arguments):
         )
     else:
         print("There was nothing to write.")
+
+
+def _raster(store, arguments):
+    """A GeoTIFF tried for its slot, and put there on request."""
+    slot = arguments.layer
+    with tempfile.TemporaryDirectory(dir=store.data_dir, prefix=".raster-") as folder:
+        tried = Path(folder) / "tried.tif"
+        facts, notes = rasters.try_slot(store, slot, arguments.file, tried)
+        for note in notes:
+            print(f"Note: {note}")
+        print("; ".join(f"{name} {value}" for name, value in facts.items()))
+        if not arguments.apply:
+            print("Nothing was written. Add --apply to write it.")
+            return
+        number = rasters.put(store, slot, tried, who=getpass.getuser(), source=arguments.file.name, facts=facts)
+    undo = f" Undo: run.py raster {slot} --put-back {number - 1}" if number > 1 else ""
+    print(f"Written as version {number} of the raster {slot}.{undo}")
 
 
 def _pair(text):
