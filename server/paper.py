@@ -132,8 +132,12 @@ class Paper(FPDF):
         self.ln(1.5 * self.k_text)
 
     def done(self):
-        """The bytes."""
-        return bytes(self.output())
+        """The bytes; the files of the letters, which fpdf2 leaves open, are closed."""
+        try:
+            return bytes(self.output())
+        finally:
+            for font in self.fonts.values():
+                font.ttfont.close()
 
 
 def cut(pdf, text, width):

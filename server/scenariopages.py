@@ -270,9 +270,7 @@ def hotspot_rows(figures):
     out = []
     for h in figures["hotspots"]:
         first = next(r["year"] for r in figures["years"] if h["code"] in r["hotspots"])
-        out.append(
-            {"code": h["code"], "name": text(h, "name"), "year": first, "url": url_for("hotspots.one", code=h["code"])}
-        )
+        out.append({"code": h["code"], "name": text(h, "name"), "year": first})
     return sorted(out, key=lambda h: (h["year"], h["code"]))
 
 
