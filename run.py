@@ -4,6 +4,7 @@
     python run.py test [ARGS]        run the tests (ARGS go to pytest)
     python run.py COMMAND --help     help on one command
     python run.py setup [--test]     only set up (--test: for the tests too)
+    python run.py bench WHAT [ARGS]  measure, side by side with other programs (WHAT: siting, imports, ogc)
     python run.py bundle [PLATFORM] [--test]
                                      fill wheelhouse/ for a computer without internet
                                      (PLATFORM: like this one, or win_amd64)
@@ -496,6 +497,14 @@ def start(module, args):
     os.execve(command[0], command, env)
 
 
+def bench(args):
+    """Become tests/bench_WHAT.py; each has --help."""
+    there = sorted(p.stem[len("bench_") :] for p in (ROOT / "tests").glob("bench_*.py"))
+    if not args or args[0] not in there:
+        raise Problem(f"Say what to measure: {', '.join(there)} (such as: python run.py bench siting --help).")
+    return start(f"tests.bench_{args[0]}", args[1:])
+
+
 def main(args):
     command, rest = (args[0], args[1:]) if args else ("", [])
     if command in ("", "help", "-h", "--help"):
@@ -514,6 +523,8 @@ def main(args):
         if command == "test":
             os.chdir(ROOT)
             return start("pytest", rest)
+        if command == "bench":
+            return bench(rest)
         return start("server.cli", [command, *rest])
     except KeyboardInterrupt:
         note("\nStopped. Run the same command again to go on.")

@@ -1,8 +1,9 @@
 """Siting side by side with its peer: sizes, gaps and seconds, and the same optimum on the same questions.
 
-    python run.py bench siting [--large] [--without-peer] [--peer FOLDER]
+    python run.py bench siting [--large] [--with-peer] [--peer FOLDER]
 
-The peer (spopt with CBC) has an environment of its own, made at the first run; it is no part of the program. The
+The peer (spopt with CBC) has an environment of its own (.venv-bench), made from tests/requirements-bench.txt when
+--with-peer asks for it; it is no part of the program, and without it only our own numbers are printed. The
 questions: demands in 60 clusters of a square of 50 km, sites anywhere in it, a reach of 3 km. Nothing here judges
 by the clock: the numbers are for people to read.
 """
@@ -31,7 +32,7 @@ from geo.studies import Criterion, Curve, Near, Study
 from geo.suitability import strips
 
 ROOT = Path(__file__).resolve().parents[1]
-PEER = ["spopt==0.7.0", "pulp==3.3.2"]
+PEER = Path(__file__).with_name("requirements-bench.txt")
 
 # What the peer runs; argv: the file of the question, where spopt's own test data may be found by it.
 PEER_COVERAGE = """
@@ -117,12 +118,14 @@ def ours(name, demands, sites, *, plants=15, target, gap=1e-3, **options):
 
 
 def peer_python(folder):
-    """The Python of the peer's environment; made with pip where it is not there."""
+    """The Python of the peer's environment; made with pip where it is not there, or was broken off."""
     python = Path(folder) / ("Scripts" if os.name == "nt" else "bin") / ("python.exe" if os.name == "nt" else "python")
-    if not python.exists():
-        print(f"Making an environment for {', '.join(PEER)} in {folder} ...", flush=True)
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEER], check=True)
+    made = Path(folder) / "made-from.txt"
+    if not made.exists() or made.read_text("utf-8") != PEER.read_text("utf-8"):
+        print(f"Making an environment of {PEER.name} in {folder} ...", flush=True)
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", PEER], check=True)
+        made.write_text(PEER.read_text("utf-8"), "utf-8")
     return python
 
 
@@ -208,7 +211,7 @@ def memory():
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="bench siting", description=__doc__.partition("\n")[0])
     parser.add_argument("--large", action="store_true", help="also 100,000 x 10,000 and 10,000 x 10,000 cells")
-    parser.add_argument("--without-peer", action="store_true", help="leave spopt out")
+    parser.add_argument("--with-peer", action="store_true", help="also spopt, in an environment of its own (made once)")
     parser.add_argument("--peer", default=ROOT / ".venv-bench", help="folder of the peer's environment")
     options = parser.parse_args(arguments)
     row("question", "demands x sites x plants", "wall", "process", "gap", "")
@@ -218,8 +221,10 @@ def main(arguments=None):
     if options.large:
         ours("capacity 4 % each", 100_000, 10_000, share=0.04, target="target under 1 % in 300 s", gap=5e-3)
     cells(10_000 if options.large else 2_000)
-    if not options.without_peer:
+    if options.with_peer or (Path(options.peer) / "made-from.txt").exists():
         against_peer(peer_python(options.peer))
+    else:
+        print("The peer was left out; --with-peer makes its environment and runs it on the same questions.")
     return 0
 
 
