@@ -325,9 +325,12 @@ def _gdal(source, path, layer):
             at += CHUNK
     except (
         pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError,
-        pyogrio.errors.GeometryError, shapely.errors.ShapelyError, UnicodeDecodeError, ValueError,
+        pyogrio.errors.GeometryError, pyogrio.errors.CRSError, shapely.errors.ShapelyError,
+        pyproj.exceptions.ProjError, UnicodeDecodeError, ValueError,
     ) as e:  # fmt: skip
         raise _unreadable(source.shown, e) from e
+    except IndexError as e:  # of pyogrio, where a file holds no layer at all
+        raise LayerError.of("{name} has no rows.", "{name} không có dòng nào.", name=source.shown) from e
 
 
 def _unreadable(shown, error):
