@@ -4,6 +4,8 @@ Each function may be begun again after its process died: a check starts from the
 written is recognised, never written twice.
 """
 
+import logging
+
 from layers.catalogue import ALL
 from layers.checks import check as check_rows
 from layers.errors import LayerError
@@ -14,6 +16,8 @@ from server.i18n import N_
 from server.importdesk import can_import
 from server.importdoor import RASTERS, ImportProblem
 from server.jobs import Stopped
+
+log = logging.getLogger("cangxanh")
 
 # --- check ----------------------------------------------------------------------------------------
 
@@ -49,7 +53,15 @@ def _checked(services, one, task, values):
         return importrasters.checked(services, one, path, task, values)
     sheet, layer, choices = one.choices.get("sheet"), one.layer, dict(one.choices)
     task.tell(0.02, N_("The file is read"))
-    columns, sheets = imports.samples(path, sheet, layer_name=layer)
+    try:
+        columns, sheets = imports.samples(path, sheet, layer_name=layer)
+    except LayerError:
+        raise
+    except Exception as e:  # whatever a parser says of bytes that are no such file
+        log.warning("import %s cannot be read", one.code, exc_info=e)
+        raise ImportProblem(
+            N_("The file cannot be read: it is damaged, or not what its name says."), "unreadable"
+        ) from e
     look = {"sheets": list(sheets), "sheet": sheet, "columns": importtrial.columns_document(columns)}
     if layer is None:
         look["layers"] = importtrial.ranked(columns, filter(can_import, ALL))

@@ -416,7 +416,7 @@ def test_hotspots_go_into_the_register_and_are_not_public(office):
 def test_a_check_that_breaks_is_told_and_can_be_tried_again(office, monkeypatch):
     broken = lambda *a, **k: (_ for _ in ()).throw(RuntimeError("no such thing"))  # noqa: E731
     with monkeypatch.context() as m:
-        m.setattr("server.imports.samples", broken)
+        m.setattr("server.importtrial.columns_document", broken)
         number = send(office, "a.csv", waste(office), "waste_sites")
     assert one(office, number).state == "failed"
     shown = page(office, number)
