@@ -104,6 +104,39 @@ def wards(rows):
     return sorted(found.values(), key=lambda w: fold(w["name_vi"]))
 
 
+SEVERAL, NOWHERE = "several", "nowhere"  # in place of a unit's code
+
+
+def by_units(rows, units, store):
+    """Rows counted by where they are; all counts together are all rows.
+
+    units: "today" (wards), "districts" or "old-city". A hotspot goes by its place, or by the districts its source
+    names; one that several hold is counted once, under SEVERAL, one without a place under NOWHERE.
+    One dict per unit that has any, most first: unit (its code), name_vi, name_en (None for the two), all, open, outside.
+    """
+    admin = store.snapshot("admin_units").set_index("code")
+    sides = {"Hải Phòng": "HP-2024", "Hải Dương": "HD-2024"}
+    out = {}
+    for r in rows:
+        if units == "today":
+            found = {r["unit"]["code"]} if r["unit"] else set()
+        elif units == "districts":
+            found = set(r["old_districts"])
+        else:
+            found = {sides[admin.at[c, "side"]] for c in r["old_districts"] if admin.at[c, "side"] in sides}
+        code = next(iter(found)) if len(found) == 1 else SEVERAL if found else NOWHERE
+        held = out.setdefault(code, {"unit": code, "all": 0, "open": 0})
+        held["all"] += 1
+        held["open"] += r["stage"] in history.OPEN
+    for code, held in out.items():
+        known = code in admin.index
+        held |= {k: admin.at[code, k] if known else None for k in ("name_vi", "name_en")}
+        held["outside"] = known and units != "today" and admin.at[code, "side"] == "Hải Dương"
+    return sorted(
+        out.values(), key=lambda h: (h["unit"] in (SEVERAL, NOWHERE), -h["all"], fold(h["name_vi"] or ""), h["unit"])
+    )
+
+
 def stage_counts(rows):
     """(stage, how many) in the order of the stages, without those that have none."""
     stages = [c.value for c in ALL["hotspots"].by_name["stage"].allowed]

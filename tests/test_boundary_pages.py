@@ -271,3 +271,27 @@ def test_pages_are_accessible_and_fit(app, width):
                 if sheet.evaluate("document.documentElement.scrollWidth") > width:
                     wrong.append(f"{path} {lang}: scrolls sideways")
     assert not wrong and not seen.errors and not seen.outside, (wrong, seen.errors, seen.outside)
+
+
+@pytest.mark.parametrize("units", ["today", "districts", "old-city"])
+@pytest.mark.parametrize("choice", ["", "&medium=water", "&district=306"])
+def test_hotspots_counted_by_place_add_up_to_the_list(client, units, choice):
+    text = page(client, f"/hotspots?units={units}{choice}&lang=en")
+    listed = re.findall(r'<tr data-code="(HS[^"]+)"', text)
+    table = re.search(r'<table id="places".*?</table>', text).group()
+    counts = [
+        tuple(map(int, re.findall(r'data-v="(\d+)"', r))) for r in re.findall(r"<tbody.*", table)[0].split("<tr")[1:]
+    ]
+    assert sum(n for n, _open in counts) == len(listed) > 0
+    assert all(o <= n for n, o in counts)
+    assert re.search(
+        r'aria-current="true">' + {"today": "today", "districts": "15 old", "old-city": "old city"}[units], text
+    )
+
+
+def test_a_hotspot_of_several_districts_is_counted_once(client):
+    text = page(client, "/hotspots?units=districts&lang=vi")
+    table = re.search(r'<table id="places".*?</table>', text).group()
+    assert "thuộc nhiều đơn vị" in table and "Huyện Thủy Nguyên" in table
+    city = re.search(r'<table id="places".*?</table>', page(client, "/hotspots?units=old-city&lang=vi")).group()
+    assert "thuộc nhiều đơn vị" not in city and "trước 1/7/2025" in city

@@ -8,6 +8,7 @@ from layers.catalogue import STAGE
 from server import atlas, bars, downloads, feeds, history, listings, maps, query, records, register, status
 from server.answers import data_response
 from server.errors import Refused
+from server.figures import UNITS
 from server.files import FileError
 from server.i18n import date as written_day
 from server.i18n import gettext as _
@@ -47,6 +48,7 @@ def asked():
         "ward": query.choice("ward", ("", *admin["code"]), ""),
         "district": query.choice("district", ("", *admin.loc[admin["kind"] == "district", "code"]), ""),
         "age": query.choice("age", ("", *AGES), ""),
+        "units": query.choice("units", tuple(UNITS), "today"),
         "overdue": query.choice("overdue", ("", "yes"), ""),
         "q": query.words(),
         "as_of": day_asked("as_of", today),
@@ -82,6 +84,8 @@ def overview():
         ages=AGES,
         wards=status.wards(status.rows(services())),
         districts=records.old_districts(services().store, status.rows(services())),
+        places=status.by_units(rows, q["units"], services().store),
+        place_links=[(u, _link(units=None if u == "today" else u) + "#places-title") for u in UNITS],
         all_stages=STAGES,
         map=maps.map_page(
             [atlas.ground(services().store), _layer(marks)],
