@@ -22,7 +22,7 @@
   const pin = () =>
     L.divIcon({ className: "draw-pin", html: cx.el("span", { "aria-hidden": "true" }), iconSize: [26, 26], iconAnchor: [13, 13] });
   const OURS = { color: "#8c1d13", weight: 2.5, fillColor: "#b3261e", fillOpacity: 0.15 };
-  const THEIRS = { color: "#1d5fa8", weight: 1.5, fillColor: "#1d5fa8", fillOpacity: 0.06, pmIgnore: true };
+  const THEIRS = { color: "#1d5fa8", weight: 1.5, fillColor: "#1d5fa8", fillOpacity: 0.06, pmIgnore: true, snapIgnore: false };
 
   let pieces = []; // Leaflet layers of the place, all of one kind
   let history = []; // GeoJSON texts before each change
@@ -251,7 +251,7 @@
     const data = await answer.json();
     near.clearLayers();
     L.geoJSON(data, {
-      style: THEIRS, interactive: false, pmIgnore: true,
+      style: THEIRS, ...THEIRS, interactive: false,
       pointToLayer: (_feature, at) => L.circleMarker(at, { ...THEIRS, radius: 5, fillOpacity: 0.4, interactive: false }),
     }).eachLayer((layer) => near.addLayer(layer));
     map.getContainer().dataset.near = String(data.features.length);
