@@ -199,7 +199,8 @@ class Scenarios:
         return scenarioledger.ground(self._figures, self._now().date())
 
     def try_out(self, plants, money=None):
-        """What plants would change, nothing written: scenarioledger.outcome of today."""
+        """What plants would change, nothing written: scenarioledger.outcome of today. Raises ScenarioError."""
+        checked(plants)
         return scenarioledger.outcome(self.ground(), plants, money)
 
     def figures(self, code):

@@ -231,8 +231,9 @@ def test_trying_out_writes_nothing_and_says_what_changes(city, book, planner):
 )
 def test_what_cannot_be_used_is_told_by_plant_and_field(city, book, planner, document, where):
     code = book.create(planner, "Sai")
-    answer = post_json(city, "planner", f"{BASE}/{code}/plants", document)
-    assert answer.status_code == 422 and where in answer.json["problems"], answer.json
+    for act in ("plants", "try"):
+        answer = post_json(city, "planner", f"{BASE}/{code}/{act}", document)
+        assert answer.status_code == 422 and where in answer.json["problems"], answer.json
     assert book.get(code).revision == 1
 
 
@@ -430,7 +431,7 @@ def test_a_plant_is_drawn_dragged_undone_by_keys_saved_and_compared(city, book, 
         sheet.goto(f"{live}{BASE}?lang=en")
         sheet.check(f"#pick-{code}")
         sheet.check(f"#pick-{other}")
-        sheet.click("text=Side by side")
+        sheet.click("button:has-text('Side by side')")
         sheet.wait_for_selector(".small-map")
         assert sheet.locator(".small-map").count() == 2 and "most of all" in sheet.inner_text("table.compare")
         errors = [e for e in seen.errors if "422" not in e]
