@@ -94,7 +94,7 @@ def parse_coordinates(values):
     column = Column()
     column.feed(values)
     floats, whys = column.floats()
-    return floats, tuple(problem(int(row), values[row], str(whys[row])) for row in np.flatnonzero(whys != ""))
+    return floats, tuple(problem(int(row), values[row], CODES[whys[row]]) for row in np.flatnonzero(whys))
 
 
 def problem(row, value, code):
@@ -121,30 +121,34 @@ class Column:
         if any(side == "b" for _, side, _, _ in read):
             self.signs.add("b")
         self._values.append(np.array([r[0] for r in read], dtype=float))
-        self._sides.append(np.array([r[1] or "" for r in read], dtype="U1"))
-        self._marks.append(np.array([(r[2] or "")[:1] if r[2] and len(r[2]) == 2 else "" for r in read], dtype="U1"))
-        self._whys.append(np.array([r[3] or "" for r in read], dtype="U8"))
+        self._sides.append(np.array([_SIDES.index(r[1] or "") for r in read], dtype=np.uint8))
+        self._marks.append(np.array([_MARKS.index(r[2]) if r[2] in _MARKS else 0 for r in read], dtype=np.uint8))
+        self._whys.append(np.array([CODES.index(r[3] or "") for r in read], dtype=np.uint8))
 
     def floats(self):
-        """(numbers, codes): NaN where a value could not be read, and there the code of its Problem, else ""."""
+        """(numbers, whys): NaN where a value could not be read, and there the place in CODES of why, else 0."""
         if not self._values:
-            return np.zeros(0), np.zeros(0, dtype="U8")
+            return np.zeros(0), np.zeros(0, dtype=np.uint8)
         values, sides, marks, whys = (
             np.concatenate(parts) for parts in (self._values, self._sides, self._marks, self._whys)
         )
         if self.signs >= {".", ","}:
-            whys[marks != ""] = "open"
+            whys[marks > 0] = CODES.index("open")
         else:
-            for mark, other in ((".", ","), (",", ".")):
+            for mark, other in ((".?", ","), (",?", ".")):
                 if other in self.signs:
-                    values = np.where(marks == mark, values * 1000, values)
-        whys[(whys == "") & ~np.isfinite(values)] = "infinite"
+                    values[marks == _MARKS.index(mark)] *= 1000
+        whys[(whys == 0) & ~np.isfinite(values)] = CODES.index("infinite")
         if "b" in self.signs:
-            whys[sides == "n"] = "side"
-        values = np.where(np.isin(sides, ("s", "w")), -np.abs(values), values)
-        return np.where(whys == "", values, np.nan), whys
+            whys[sides == _SIDES.index("n")] = CODES.index("side")
+        below = (sides == _SIDES.index("s")) | (sides == _SIDES.index("w"))
+        values[below] = -np.abs(values[below])
+        values[whys > 0] = np.nan
+        return values, whys
 
 
+CODES = ("", "blank", "text", "side", "angle", "open", "infinite")
+_SIDES, _MARKS = ("", "b", "n", "e", "s", "w"), ("", ".?", ",?")
 _SPLIT = re.compile(r"\s*[;|/]\s*|\s*,\s+|(?<=\d)\s+(?=\d{5})|\s+(?=[-+]?\d{1,3}(?:[°.,]|\s*$))")
 
 

@@ -52,6 +52,7 @@ NEAR_MISS_M = 1_000.0
 SECOND_SYSTEM = (2, 0.01, 0.5)  # rows, share of all rows, share of the rows not yet explained
 BOTH_WAYS = 0.1
 SAMPLE = 1_000
+PIECE = 10_000
 FITS_NOTHING, UNREAD, FITS_SEVERAL = -1, -2, -3  # marks in Diagnosis.rows beside the numbers of the parts
 GEOD = Geod(ellps="WGS84")
 DOUBTED = {32648: 3405, 32649: 3406}  # the usual pick of GIS software for what is VN-2000 by law
@@ -157,6 +158,13 @@ class _Ground:
         km, prefixed = axes(x[rows], y[rows], reading)[2:]
         view = {"lon": lon, "lat": lat, "distance_m": distance, "inside": inside, "km": km, "prefixed": prefixed}
         return view | {"named": ~shapely.is_missing(self.places[rows])}
+
+    def near(self, x, y, rows, reading):
+        """Which rows lie within REACH_M of where they should; some at a time, so that a long file needs little room."""
+        out = np.zeros(len(rows), dtype=bool)
+        for at in range(0, len(rows), PIECE):
+            out[at : at + PIECE] = self.see(x, y, rows[at : at + PIECE], reading)["distance_m"] <= REACH_M
+        return out
 
 
 def _columns(x, y):
@@ -304,7 +312,7 @@ def diagnose(x, y, area, *, places=None, declared=None):
     while len(left):
         least = max(rows_least, share_least * len(readable), rest_least * len(left)) if systems else 1
         best = _look(x, y, ground, _sample(left), code)[0][0]
-        fit = ground.see(x, y, left, best)["distance_m"] <= REACH_M
+        fit = ground.near(x, y, left, best)
         if fit.sum() < least:
             break
         rows[left[fit]] = len(systems)
@@ -316,13 +324,13 @@ def diagnose(x, y, area, *, places=None, declared=None):
         return _told("refused", (), rows, code, label, nearest)
     several = np.zeros(len(placed), dtype=int)
     for system in systems if len(systems) > 1 else ():
-        several += ground.see(x, y, placed, system)["distance_m"] <= REACH_M
+        several += ground.near(x, y, placed, system)
     if len(systems) > 1 and (several > 1).mean() <= BOTH_WAYS:
         rows[placed[several > 1]] = FITS_SEVERAL
         parts = [_judge(x, y, ground, np.flatnonzero(rows == k), code) for k in range(len(systems))]
         return _told("mixed", tuple(parts), rows, code, label)
     part = _judge(x, y, ground, readable, code, doubtful=len(systems) > 1)
-    fit = ground.see(x, y, readable, part.first)["distance_m"] <= REACH_M
+    fit = ground.near(x, y, readable, part.first)
     rows[readable] = np.where(fit, 0, FITS_NOTHING)
     return _told(part.verdict, (part,), rows, code, label)
 

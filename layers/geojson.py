@@ -101,7 +101,8 @@ class _Text:
                     return value
             except (json.JSONDecodeError, RecursionError) as e:
                 if isinstance(e, RecursionError) or not self._more():
-                    raise _broken(self._shown, getattr(e, "msg", "too deep")) from e
+                    ended = self._held.rstrip().endswith("}")
+                    raise _broken(self._shown, getattr(e, "msg", "too deep") if ended else "it breaks off") from e
                 continue
             if not self._more():
                 raise _broken(self._shown, "it breaks off")

@@ -9,8 +9,10 @@ Where the coordinates belong is the business of geo/crs.py; here a file only say
 
 import json
 import re
+import shutil
+import sqlite3
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -139,6 +141,10 @@ def opened(path, *, sheet=None, shown=None):
             inside = parcels.unpack(path, Path(folder), shown)
             kind, inner = parcels.kind(inside[0], inside[0].suffix.lower(), inside[0].name)
             note = note or inner
+        if kind in VECTOR and inside[0].suffix.lower() not in (kind, ".json"):  # GDAL goes by the name, too
+            named = Path(folder) / f"data{kind}"
+            shutil.copyfile(inside[0], named)
+            inside = [named]
         source = Source(shown, kind, parcels.digest(path))
         source.notes += [note] if note else []
         if kind in (".csv", ".txt", ".tsv"):
@@ -305,9 +311,7 @@ def _features(path, name):
 
 def _gdal(source, path, layer):
     try:
-        info = pyogrio.read_info(path, layer=layer)
-        kind = info.get("geometry_type") or ""
-        if "Curve" in kind or "Circular" in kind or "Compound" in kind or "MultiSurface" in kind:
+        if source.kind == ".gpkg" and _has_curves(path, layer):
             source.notes.append(
                 said("Curves were drawn as chains of short lines.", "Các đường cong đã được vẽ thành chuỗi đoạn ngắn.")
             )
@@ -331,6 +335,18 @@ def _gdal(source, path, layer):
         raise _unreadable(source.shown, e) from e
     except IndexError as e:  # of pyogrio, where a file holds no layer at all
         raise LayerError.of("{name} has no rows.", "{name} không có dòng nào.", name=source.shown) from e
+
+
+def _has_curves(path, layer):
+    """Whether a layer of a GeoPackage is declared to hold curves (GDAL gives them as chains of lines)."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as con:
+            kinds = con.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns").fetchall()
+    except sqlite3.DatabaseError:
+        return False
+    return any(
+        "CURVE" in kind or kind in ("CIRCULARSTRING", "MULTISURFACE") for name, kind in kinds if layer in (None, name)
+    )
 
 
 def _unreadable(shown, error):

@@ -5,6 +5,7 @@ A Sheet is walked once. Its notes are whole after the walk.
 
 import csv
 import re
+import unicodedata
 import zipfile
 from itertools import chain, islice
 
@@ -42,9 +43,16 @@ def open_csv(path, shown):
     if re.fullmatch(r"sep=.\s*", first):
         mark, first = first[4], next(lines, "")
     start = [first, *islice(lines, LOOK)]
-    mark = mark or max(";\t,|", key=lambda m: (max(line.count(m) for line in start[:3]), -";\t,|".index(m)))
+    mark = mark or max(";\t,|", key=lambda m: _regular(start, m))
     rows = _csv_rows(chain(start, lines), mark, shown)
     return _sheet(rows, shown, notes, lambda: _told_odd(odd, notes), strict=True)
+
+
+def _regular(lines, mark):
+    """How well a sign parts the columns: the lines that have the usual number of it, and how often the first has it."""
+    counts = [n for line in lines if (n := line.count(mark))]
+    usual = max(set(counts), key=counts.count) if counts else 0
+    return counts.count(usual) if counts else 0, lines[0].count(mark)
 
 
 def _lines(path, shown, odd):
@@ -84,7 +92,7 @@ def _lines(path, shown, odd):
 def _old_page(line, shown):
     for page in ("cp1258", "cp1252"):
         try:
-            return line.decode(page)
+            return unicodedata.normalize("NFC", line.decode(page))
         except UnicodeDecodeError:
             continue
     raise _unknown(shown)
@@ -130,6 +138,7 @@ def open_xlsx(path, sheet, shown):
     """The Sheet of an Excel file: the named one, or the first with rows; the others are named in the notes."""
     import openpyxl
 
+    file = None
     try:
         with zipfile.ZipFile(path) as archive:
             large = [m for m in archive.infolist() if m.filename == "xl/sharedStrings.xml"]
@@ -139,14 +148,22 @@ def open_xlsx(path, sheet, shown):
                     "{name} chứa quá nhiều chữ cho một tệp Excel; hãy lưu thành CSV.",
                     name=shown,
                 )
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        file = open(path, "rb")  # noqa: SIM115 - closed by done(); by its content, whatever its name
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
     except LayerError:
         raise
     except Exception as e:  # openpyxl says in many ways that a file is broken
+        if file is not None:
+            file.close()
         raise _no_excel(shown, e) from e
+
+    def done():
+        book.close()
+        file.close()
+
     names = [ws.title for ws in book.worksheets]
     if sheet is not None and sheet not in names:
-        book.close()
+        done()
         raise LayerError.of(
             "{name} has no sheet '{sheet}'. It has: {names}.",
             "{name} không có trang '{sheet}'. Có: {names}.",
@@ -161,7 +178,7 @@ def open_xlsx(path, sheet, shown):
             break
         rows.close()
     else:
-        book.close()
+        done()
         raise LayerError.of("{name} has no filled sheet.", "{name} không có trang nào có số liệu.", name=shown)
     others = [n for n in names if n != name]
     notes = []
@@ -174,7 +191,7 @@ def open_xlsx(path, sheet, shown):
                 others=", ".join(others),
             )
         )
-    return _sheet(chain([first], rows), shown, notes, book.close, names=names)
+    return _sheet(chain([first], rows), shown, notes, done, names=names)
 
 
 def _excel_rows(book, name, shown):

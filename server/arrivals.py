@@ -183,8 +183,8 @@ class Arrival:
         return {int(r): self._wards.names[self.named[r]] for r in rows if self.named[r] >= 0}
 
     def _tell_unread(self, found):
-        why = np.zeros(0, dtype="U8") if found is None else found[2]
-        bad = np.flatnonzero((why != "") & (why != "blank"))
+        why = np.zeros(0, dtype=np.uint8) if found is None else found[2]
+        bad = np.flatnonzero(why > coordinates.CODES.index("blank"))
         if len(bad):
             self.notes.append(
                 said(
@@ -195,7 +195,7 @@ class Arrival:
                 )
             )
         for row in bad[:SHOWN]:
-            told = coordinates.problem(int(row), None, str(why[row]))
+            told = coordinates.problem(int(row), None, coordinates.CODES[why[row]])
             reason = said("{en}", "{vi}", en=_bare(told.en), vi=_bare(told.vi))
             self.warnings.append(checks.Problem(reason, int(row), "geometry", layer=self.layer))
 

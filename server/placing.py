@@ -154,14 +154,14 @@ class Positions:
         return chunk
 
     def numbers(self):
-        """(x, y, codes why a row has none): arrays over all rows; None where the file has no coordinates at all."""
+        """(x, y, why a row has none, as a place in geo.coordinates.CODES): arrays over all rows; None where the file has no coordinates at all."""
         if self._parts:
             x, y = (np.concatenate([part[i] for part in self._parts]) for i in (0, 1))
-            return x, y, np.full(len(x), "", dtype="U8")
+            return x, y, np.zeros(len(x), dtype=np.uint8)
         (x, why), (y, more) = self._x.floats(), self._y.floats()
         if not len(x):
             return None
-        return x, y, np.where(why == "", more, why)
+        return x, y, np.where(why > 0, why, more)
 
 
 @dataclass(frozen=True)
