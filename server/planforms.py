@@ -157,9 +157,12 @@ def _goal(typed):
                 plants["spare"].pop(code, None)
             else:
                 plants["spare"][code] = value
+    plants["source"] = typed.text("plants.source")
     for name in ("of", "where"):
         d["demand"][name] = typed.text(f"demand.{name}")
     d["demand"]["square_m"] = typed.number("demand.square_m", 1000.0)
+    d["demand"]["kg_person_day"] = typed.number("demand.kg_person_day", d["demand"]["kg_person_day"])
+    d["demand"]["source"] = typed.text("demand.source")
     for name in ("count", "apart_m"):
         d["candidates"][name] = typed.number(f"candidates.{name}", d["candidates"][name], whole=name == "count")
 

@@ -69,19 +69,21 @@ def layers(study, result, names):
         Raster("score", _("How suitable the land is"), address, area),
         Raster("reasons", "", address, area, bits=0, opacity=0.9),
     ]
-    middle = _middles(result)
+    middle, unit = _middles(result), words_of("unit", result.get("unit", "m3_day"))
     made.append(
-        Marks("demand", _("Waste water that is not treated, by unit"), "demand", _demand(result, middle, names))
+        Marks("demand", _("Waste water that is not treated, by unit"), "demand", _demand(result, middle, names, unit))
     )
     if result["flows"]:
-        made.append(Marks("flows", _("Who sends to which plant"), "flows", _flows(result, middle, names)))
-    standing = tuple(_plant(p) for p in result["plants"] if p["lon"] is not None)
+        made.append(Marks("flows", _("Who sends to which plant"), "flows", _flows(result, middle, names, unit)))
+    standing = tuple(_plant(p, unit) for p in result["plants"] if p["lon"] is not None)
     made.append(maps.plant_layer(standing, _("Plants that stand")))
     free = tuple(_candidate(c, names) for c in result["candidates"] if not c["chosen"])
     made.append(
         Marks("candidates", _("Other sites that were weighed"), "candidates", free[: maps.MAX_EMBEDDED], on=False)
     )
-    made.append(Marks("sites", _("Chosen sites"), "sites", tuple(_site(s, study, names) for s in result["sites"])))
+    made.append(
+        Marks("sites", _("Chosen sites"), "sites", tuple(_site(s, study, names, unit) for s in result["sites"]))
+    )
     return made
 
 
@@ -97,17 +99,17 @@ def _middles(result):
     return {unit: [x / m, y / m, m, s] for unit, (x, y, m, s) in out.items() if m > 0}
 
 
-def _demand(result, middle, names):
+def _demand(result, middle, names, load):
     rows = sorted(middle.items(), key=lambda item: -item[1][2])[: maps.MAX_EMBEDDED]
     return tuple(
         {"code": unit, "name": names.get(unit, unit), "lon": round(x, 5), "lat": round(y, 5), "m3": round(whole, 1), "served": round(part, 1),
-         "lines": [[_("Not treated today, m³ a day"), m3(whole)], [_("of it served by this plan"), f"{m3(part)} ({percent(part / whole)})"]],
+         "lines": [[_("Not treated today"), f"{m3(whole)} {load}"], [_("of it served by this plan"), f"{m3(part)} ({percent(part / whole)})"]],
          "url": url_for("coverage.unit", code=unit)}
         for unit, (x, y, whole, part) in rows
     )  # fmt: skip
 
 
-def _flows(result, middle, names):
+def _flows(result, middle, names, load):
     """One line for each unit and plant."""
     at = {s["code"]: (s["lat"], s["lon"], s["label"]) for s in result["sites"]}
     at |= {p["code"]: (p["lat"], p["lon"], "") for p in result["plants"] if p["lon"] is not None}
@@ -127,15 +129,15 @@ def _flows(result, middle, names):
             {
                 "code": f"{unit}-{facility}", "name": f"{names.get(unit, unit)} → {goal}", "new": bool(label), "m3": round(volume, 1),
                 "from": [round(middle[unit][1], 5), round(middle[unit][0], 5)], "to": [lat, lon],
-                "lines": [[_("m³ a day"), m3(volume)], [_("on average"), f"{number(work / volume / 1000, 1)} km"]],
+                "lines": [[_("Sent"), f"{m3(volume)} {load}"], [_("on average"), f"{number(work / volume / 1000, 1)} km"]],
             }
         )  # fmt: skip
     return tuple(out[: maps.MAX_EMBEDDED])
 
 
-def _plant(plant):
+def _plant(plant, unit):
     lines = [
-        [_("Capacity, m³ a day"), number(plant["capacity_m3_day"], 0)], [_("Spare capacity"), m3(plant["spare_m3_day"])],
+        [_("Capacity"), f"{number(plant['capacity_m3_day'], 0)} {unit}"], [_("Spare capacity"), m3(plant["spare_m3_day"])],
         [_("used by this plan"), m3(plant["used_m3_day"])], [_("Why"), words_of("why", plant["why"])],
     ]  # fmt: skip
     return {
@@ -152,10 +154,10 @@ def _candidate(c, names):
     }  # fmt: skip
 
 
-def _site(site, study, names):
+def _site(site, study, names, unit):
     inside = site["card"]["people_inside"].get("now") or {}
     lines = [
-        [_("Capacity, m³ a day"), m3(site["capacity_m3_day"])], [_("Gained, m³ a day"), m3(site.get("gain_m3_day", site["used_m3_day"]))],
+        [_("Capacity"), f"{m3(site['capacity_m3_day'])} {unit}"], [_("Gained"), f"{m3(site.get('gain_m3_day', site['used_m3_day']))} {unit}"],
         [_("People gained"), number(significant(site.get("gain_people", site["people"])), 0)],
     ]  # fmt: skip
     if inside.get("people") is not None:

@@ -81,8 +81,13 @@ def row(study, zone):
         "infeasible": bool(summary.get("infeasible")), "status_word": words_of("status", summary.get("status") or ""),
         "who": study["created_name"], "changed": moment(study["changed_at"], zone), "changed_iso": study["changed_at"],
         "technology": technology_word(study["spec"]["facility"]["technology"]),
-        "question": question(study["spec"]),
+        "question": question(study["spec"]), "unit": siteworld.load_unit(study["spec"]), "unit_word": load_word(study["spec"]),
     }  # fmt: skip
+
+
+def load_word(spec):
+    """The unit of all loads of a study: m³/day, or t/day of solid waste."""
+    return words_of("unit", siteworld.load_unit(spec))
 
 
 def question(spec):
@@ -94,7 +99,13 @@ def question(spec):
     else:
         many = _("budget %(sum)s %(money)s", sum=number(spec["budget"]), money=spec["money"])
     sizes = " / ".join(m3(s["capacity_m3_day"]) for s in spec["sizes"])
-    return _("%(many)s, %(sizes)s m³/day, within %(km)s km", many=many, sizes=sizes, km=number(spec["within_m"] / 1000))
+    return _(
+        "%(many)s, %(sizes)s %(unit)s, within %(km)s km",
+        many=many,
+        sizes=sizes,
+        unit=load_word(spec),
+        km=number(spec["within_m"] / 1000),
+    )
 
 
 def job_of(services, study, user):
@@ -227,7 +238,10 @@ def law_asked(asked):
     facility["upwind"] = asked.get("facility.upwind") == "yes"
     spec = {"as_of": date.fromisoformat(asked.get("as_of", "")).isoformat(), "facility": facility, "sizes": sizes}
     made = law(spec)
+    kinds = {t["technology"]: t["kind"] for t in sitespec.technologies(date.fromisoformat(spec["as_of"]))}
+    unit = load_word({"facility": {"kind": kinds.get(facility["technology"], "")}})
     for line in made:
+        line["unit"] = unit
         if not line["problem"]:
             named = _("row %(rows)s", rows=line["rows"]) if line["rows"] else ""
             parts = (line["regulation"], line["reference"], named, line["valid"], line["confidence"])
@@ -288,7 +302,7 @@ def _rules(services, study, spec, f, form):
         "f": f, "spec": spec, "rules": rows, "law": law(spec), "entries": entries, "technology": technology_word(facility["technology"]),
         "enclosed": facility["enclosed"], "land": land(spec),
         "land_fields": [
-            f("facility.ha_per_1000", facility["ha_per_1000"], kind="number", label=_("Own plot"), unit=_("ha per 1,000 m³ a day")),
+            f("facility.ha_per_1000", facility["ha_per_1000"], kind="number", label=_("Own plot"), unit=_("ha per 1,000 %(unit)s", unit=load_word(spec))),
             f("facility.belt_m", facility["belt_m"], kind="number", label=_("Own green belt"), unit="m"),
             f("facility.land_source", facility["land_source"], label=_("Source of your values")),
         ],
@@ -425,11 +439,11 @@ def _times(value):
     return _("%(n)s times", n=number(value, 1)) if value >= 1 else _("1/%(n)s", n=number(1 / value, 1))
 
 
-def _size(size, money):
-    capacity = number(size["capacity_m3_day"])
+def _size(size, spec):
+    capacity = f"{number(size['capacity_m3_day'])} {load_word(spec)}"
     if size["cost"] is None:
-        return _("%(size)s m³/day, cost not entered", size=capacity)
-    return _("%(size)s m³/day for %(cost)s %(money)s", size=capacity, cost=number(size["cost"]), money=money)
+        return _("%(size)s, cost not entered", size=capacity)
+    return _("%(size)s for %(cost)s %(money)s", size=capacity, cost=number(size["cost"]), money=spec["money"])
 
 
 def _run(services, study, spec, f, form):
@@ -449,7 +463,7 @@ def _run(services, study, spec, f, form):
     lines = [
         (_("Question"), f"{words_of('model', spec['model'])}; {words_of('goal', spec['goal'])}", "goal"),
         (_("Works"), ", ".join(filter(None, (technology_word(facility["technology"]), enclosed))), "goal"),
-        (_("Sizes"), "; ".join(_size(size, spec["money"]) for size in spec["sizes"]), "goal"),
+        (_("Sizes"), "; ".join(_size(size, spec) for size in spec["sizes"]), "goal"),
         (_("How many"), question(spec), "goal"),
         (_("Where"), where, "goal"),
         (_("Standing plants"), _("kept, with their spare capacity") if spec["plants"]["keep"] else _("left out"), "goal"),

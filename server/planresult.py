@@ -16,9 +16,6 @@ from server.planpage import moment, technology_word, unchecked_words, words_of
 from server.planwhy import measure
 
 FILES = {"gpkg": "gpkg", "xlsx": "xlsx", "replay": "replay"}
-RING_ORDER = ("now", "open", "enclosed")
-UPSTREAM_STATES = ("yes", "perhaps", "no", "said_yes", "said_no", "unchecked")
-LISTED = 40  # candidates in the table at first
 
 
 def run_of(text):
@@ -70,6 +67,11 @@ def unit_names(store):
     return out
 
 
+def unit_of(result):
+    """The unit of all loads of a result, in words."""
+    return words_of("unit", result.get("unit", "m3_day"))
+
+
 # --- sentences ---
 
 
@@ -78,14 +80,14 @@ def lead(result):
     plan = result["plan"]
     if plan is None:
         return result["infeasible"][language()] if result["infeasible"] else _("There is no plan.")
-    count = len(result["sites"])
+    count, unit = len(result["sites"]), unit_of(result)
     if plan["model"] == "covering":
-        return _("%(n)s new plants leave nobody out of reach: %(m3)s m³ a day of %(people)s people.", n=number(count),
+        return _("%(n)s new plants leave nobody out of reach: %(m3)s %(unit)s of %(people)s people.", n=number(count), unit=unit,
                  m3=m3(plan["served_m3_day"]), people=_people(plan["people"]))  # fmt: skip
     if plan["model"] in ("p-median", "costs"):
-        return _("%(n)s new plants take %(m3)s m³ a day, on ways of %(km)s km on average.", n=number(count),
+        return _("%(n)s new plants take %(m3)s %(unit)s, on ways of %(km)s km on average.", n=number(count), unit=unit,
                  m3=m3(plan["served_m3_day"]), km=number(_mean_km(result), 1))  # fmt: skip
-    return _("%(n)s new plants take %(m3)s m³ a day of %(people)s people that no plant takes today.", n=number(count),
+    return _("%(n)s new plants take %(m3)s %(unit)s of %(people)s people that no plant takes today.", n=number(count), unit=unit,
              m3=m3(plan["gain_m3_day"]), people=_people(plan["gain_people"]))  # fmt: skip
 
 
@@ -103,7 +105,8 @@ def status_words(result):
     plan = result["plan"]
     if plan is None:
         return words_of("binding", result["infeasible"]["rule"]) if result["infeasible"] else ""
-    value, bound = _of_goal(plan, plan["value"]), _of_goal(plan, plan["bound"])
+    load = unit_of(result)
+    value, bound = _of_goal(plan, plan["value"], load), _of_goal(plan, plan["bound"], load)
     status = words_of("status", plan["status"])
     if plan["gap"] is None:
         return _("Found: %(value)s (%(status)s). How near to the best is not known.", value=value, status=status)
@@ -117,13 +120,11 @@ def status_words(result):
              gap=gap, status=status)  # fmt: skip
 
 
-def _of_goal(plan, value):
+def _of_goal(plan, value, load):
     """A value of the goal, as precise as it is, with its unit. Plants that stand are in it."""
     if value is None:
         return "–"
-    unit = {"m3": _("m³/day"), "people": _("people"), "plants": _("plants"), "m3 m": _("m³ × m a day")}.get(
-        plan["goal"]
-    )
+    unit = {"m3": load, "people": _("people"), "plants": _("plants"), "m3 m": f"{load} × m"}.get(plan["goal"])
     standing = {"m3": plan["standing_m3_day"], "people": plan["standing_people"]}.get(plan["goal"]) or 0
     said = f"{number(value, 0) if abs(value) >= 10 else number(value)} {unit or plan['goal']}"
     if plan["model"] == "coverage" and standing:
@@ -142,12 +143,17 @@ def kpis(result):
     wanted = result["demand"]["m3_day"]
     money = _("no costs were entered") if plan["cost"] is None else ""
     if per:
-        money = _("%(sum)s %(money)s for each m³/day gained", sum=number(significant(per)), money=spec["money"])
+        money = _(
+            "%(sum)s %(money)s for each %(unit)s gained",
+            sum=number(significant(per)),
+            money=spec["money"],
+            unit=unit_of(result),
+        )
     return [
-        (_("gained"), m3(gain), _("m³/day"), _("%(share)s of what is not treated", share=percent(gain / wanted)) if wanted else ""),
+        (_("gained"), m3(gain), unit_of(result), _("%(share)s of what is not treated", share=percent(gain / wanted)) if wanted else ""),
         (_("people gained"), _people(plan["gain_people"]), "", ""),
         (_("cost"), number(plan["cost"]), spec["money"] if plan["cost"] is not None else "", money),
-        (_("still not served"), m3(plan["unserved_m3_day"]), _("m³/day"), ""),
+        (_("still not served"), m3(plan["unserved_m3_day"]), unit_of(result), ""),
         (_("land that keeps all checked rules"), number(significant(result["free_ha"]), 0), "ha", percent(result["free_ha"] / result["area_ha"])),
     ]  # fmt: skip
 
@@ -159,12 +165,7 @@ def _site(site, result, names, layers):
     card, spec = site["card"], result["spec"]
     robust = _robust_of(result, site["code"])
     inside = card["people_inside"]
-    rings = []
-    for name in RING_ORDER:
-        ring = inside.get(name)
-        if ring:
-            label = {"now": _("as planned"), "open": _("if open"), "enclosed": _("if enclosed")}[name]
-            rings.append({"name": name, "label": label, **_ring(ring)})
+    rings = _rings(inside, spec["facility"]["enclosed"])
     return {
         **{k: site[k] for k in ("code", "label", "lat", "lon", "forced", "given")},
         "place": f"{site['lat']:.5f}, {site['lon']:.5f}", "ward": names.get(site["ward"], site["ward"] or "–"),
@@ -182,6 +183,17 @@ def _site(site, result, names, layers):
                       "value": number(c["value"], 2), "weight": percent(c["weight"])} for c in site["criteria"]],
         "units": [(names.get(u["unit"], u["unit"]), m3(u["m3_day"]), _people(u["people"])) for u in site["units"]],
     }  # fmt: skip
+
+
+def _rings(inside, enclosed):
+    """Who lives inside the ring with open and with enclosed works; the planned ones first. One line where the law makes no difference."""
+    words = {"open": _("open"), "enclosed": _("enclosed")}
+    both_ways = [name for name in words if inside.get(name)]
+    if len(both_ways) < 2:
+        return [{"name": "now", "label": _("as planned"), "planned": True, **_ring(inside["now"])}]
+    planned = "enclosed" if enclosed else "open"
+    rows = [{"name": n, "label": words[n], "planned": n == planned, **_ring(inside[n])} for n in both_ways]
+    return sorted(rows, key=lambda r: not r["planned"])
 
 
 def _ring(ring):
@@ -273,7 +285,7 @@ def curve(result):
          "cost_word": number(c["cost"]), "budget_word": number(c["budget"])}
         for k, c in enumerate(chain, start=1)
     ]  # fmt: skip
-    what = _("people served") if people else _("m³ served a day")
+    what = _("people served") if people else _("%(unit)s served", unit=unit_of(result))
     words = {
         "x": _("steps of the budget") if money else _("number of new plants"), "served": _("served"), "bound": _("at most possible"),
         "standing": _("today's plants"),
@@ -281,7 +293,7 @@ def curve(result):
     title = _("%(what)s by number of plants", what=what) if not money else _("%(what)s by budget", what=what)
     picture = plancharts.served_curve(rows, standing=standing, title=title, desc=_("The table gives the same figures."),
                                       written=lambda v: number(v, 0), words=words)  # fmt: skip
-    return {"picture": picture, "rows": rows, "money": money, "title": title}
+    return {"picture": picture, "rows": rows, "money": money, "title": title, "costs": plan["cost"] is not None}
 
 
 def _excluded(result, layers):

@@ -162,7 +162,7 @@ def test_without_scripts_the_question_can_be_asked_and_the_answer_read(site, off
         place = office.services.studies.result(ran)["candidates"][0]
         sheet.fill("#why-lat", str(place["lat"]))
         sheet.fill("#why-lon", str(place["lon"]))
-        sheet.click("#why-form button:has-text('Ask')")
+        sheet.click("#why-form button:has-text('Ask about this place')")
         assert sheet.locator(".why-head").count() == 1 and sheet.locator("table").count() >= 2
         sheet.goto(f"{site}/plan/{ran}/edit/weights?lang=en")
         assert sheet.locator("#pairs").is_visible(), "without scripts the questions stand open"

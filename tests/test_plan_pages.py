@@ -154,14 +154,21 @@ def test_the_goal_is_read_as_people_of_both_languages_write_numbers(office):
         code,
         "goal",
         area="units",
-        **{"area.units": list(WARDS[:2]), "facility.enclosed": "no", "plants.spare.WW01": "1000"},
+        **{
+            "area.units": list(WARDS[:2]),
+            "facility.enclosed": "no",
+            "plants.spare.WW01": "1000",
+            "plants.source": "Nhật ký vận hành",
+        },
     )
     spec = study(office, code)["spec"]
     assert spec["area"] == {"units": sorted(WARDS[:2])} and spec["facility"]["enclosed"] is False
-    assert spec["plants"]["spare"] == {"WW01": 1000.0}
-    sent(office, code, "goal", area="", **{"plants.spare.WW01": "", "plants.keep": None})
+    assert spec["plants"]["spare"] == {"WW01": 1000.0} and spec["plants"]["source"] == "Nhật ký vận hành"
+    unsourced = sent(office, code, "goal", **{"plants.source": ""})
+    assert unsourced.status_code == 422 and 'id="plants.source-error"' in unsourced.get_data(as_text=True)
+    sent(office, code, "goal", area="", **{"plants.spare.WW01": "", "plants.source": "", "plants.keep": None})
     spec = study(office, code)["spec"]
-    assert spec["area"] == {} and spec["plants"] == {"keep": False, "building": False, "spare": {}}
+    assert spec["area"] == {} and spec["plants"] == {"keep": False, "building": False, "spare": {}, "source": ""}
 
 
 def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays(office):

@@ -22,6 +22,8 @@ def services():
 
 def page(template, **values):
     bar = desk.frame(user(), office.ward_names(services()))
+    if "study" in values:
+        values["unit"] = planpage.load_word(values["study"]["spec"])
     return render_template(template, staff=bar, may_write=user().role in WRITERS, **values)
 
 

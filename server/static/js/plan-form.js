@@ -55,7 +55,7 @@
         const found = await answer.json();
         if (mine !== asked || !answer.ok) return;
         lines.replaceChildren(...found.lines.map(lawLine));
-        document.querySelector("[data-law-status]").textContent = found.lines.map((l) => `${l.capacity} m³: ${l.distance ? `${l.distance} m` : l.problem || l.state_word}`).join("; ");
+        document.querySelector("[data-law-status]").textContent = found.lines.map((l) => `${l.capacity} ${l.unit}: ${l.distance ? `${l.distance} m` : l.problem || l.state_word}`).join("; ");
       } catch {
         /* the saved lines stay */
       }
@@ -66,7 +66,7 @@
   }
 
   function lawLine(line) {
-    const item = el("li", {}, el("b", {}, `${line.capacity} m³/${t("day")}`), " ");
+    const item = el("li", {}, el("b", {}, `${line.capacity} ${line.unit}`), " ");
     if (line.problem) {
       item.append(el("span", { class: "field-error" }, line.problem));
       return item;
