@@ -309,7 +309,7 @@ class Imports:
         """ImportProblem where the layer changed after this import, so that taking it back would take more back."""
         if one.gated:
             raise ImportProblem(N_("What went into the register is changed there, case by case."), "gated")
-        if one.layer not in ALL:
+        if one.layer not in ALL:  # a raster: server/importrasters.py looks
             return
         version, who, at = self.newest(con, one.layer)
         if version != (one.restored or one.written):

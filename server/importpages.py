@@ -6,7 +6,7 @@ from layers.catalogue import ALL
 from layers.store import KEPT_FOR
 from server import atlas, importdesk, maps
 from server.docket import CLASSERS
-from server.i18n import N_, date, language, number, text
+from server.i18n import N_, date, language, number, percent, text
 from server.i18n import gettext as _
 
 STATE_WORDS = {
@@ -344,8 +344,29 @@ def trial(one, made):
         "notes": [told(n) for n in made["notes"]],
         "repairs": [told(n) for n in made["repairs"]],
         "shown": made["shown"],
-        "rechecked": made.get("rechecked"),
+        "rechecked": made.get("rechecked"), "facts": _facts(one, made.get("facts") or {}),
     }  # fmt: skip
+
+
+def _facts(one, facts):
+    """What was found in a raster, in words."""
+    slot = (one.layer or "").removeprefix("raster:")
+    unit = {"population": _("people"), "elevation": "m"}.get(slot, "")
+    out = []
+    if "people" in facts:
+        out.append((_("People on our grid"), number(facts["people"], 0)))
+    if "columns" in facts:
+        size = f"{number(facts['cell'], 6 if facts['cell_unit'] == '°' else 1)} {facts['cell_unit']}"
+        out.append((_("Cells"), f"{number(facts['columns'], 0)} × {number(facts['rows'], 0)}, {size}"))
+        out.append((_("Coordinate system"), facts["crs"]))
+    if "land_covered" in facts:
+        out.append((_("Share of the land that it covers"), percent(facts["land_covered"])))
+    if "mean" in facts:
+        out.append((_("Values"), _("%(least)s to %(most)s, on average %(mean)s %(unit)s", least=number(facts["least"]),
+                                   most=number(facts["most"]), mean=number(facts["mean"]), unit=unit)))  # fmt: skip
+    for name, share in sorted((facts.get("classes") or {}).items(), key=lambda c: -c[1])[:20]:
+        out.append((_("Class %(name)s", name=name), percent(share)))
+    return out
 
 
 def _label(layer, field):

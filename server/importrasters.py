@@ -1,20 +1,14 @@
-"""Rasters on their way into a slot: tried as a file of their own, then put in the place of the present one.
+"""Rasters on their way into a slot: tried as a file of their own in the folder of the import, then put in place."""
 
-The tried file lies in the folder of the import as TRIED, the one it replaced as BEFORE; each is renamed
-into place whole. Nothing else in the store changes, so that taking it back is the same step the other way.
-"""
-
-import os
-import shutil
 from pathlib import Path
 
 from layers import rasters
+from layers.errors import vietnamese
 from layers.letters import fold
 from server.i18n import N_
-from server.importdesk import RASTER_SLOTS
 from server.importdoor import ImportProblem
 
-TRIED, BEFORE, NONE = "tried.tif", "before.tif", "before.none"  # NONE: the slot was empty
+TRIED = "tried.tif"
 _WORDS = {"population": ("dan so", "population", "worldpop", "ghs pop", "people", "ppp"),
           "elevation": ("dem", "dtm", "dsm", "do cao", "cao do", "elevation", "srtm", "fabdem"),
           "land_cover": ("phu dat", "lop phu", "land cover", "landcover", "lulc", "worldcover", "su dung dat")}  # fmt: skip
@@ -31,81 +25,72 @@ def guessed(name):
     return found[0] if len(found) == 1 else None
 
 
+def newest(store, slot):
+    """(version, who) of what stands in a slot; version 0 where nothing was ever put there."""
+    known = rasters.history(store, slot)
+    return (known[0]["version"], known[0]["who"]) if known else (0, "")
+
+
 def checked(services, one, path, task, values):
-    """The state of an import after a raster was tried; see server/importwork.py."""
+    """The state of an import after its raster was tried; see server/importwork.py."""
     desk, slot = services.imports, (one.layer or "").removeprefix("raster:")
     choices = dict(one.choices)
-    if slot not in RASTER_SLOTS:
+    desk.write(one.number, "look.json", {"columns": [], "sheets": []})
+    if slot not in rasters.SLOTS:
         slot = guessed(one.name)
-        desk.write(one.number, "look.json", {"columns": [], "sheets": [], "raster": True})
         if slot is None:
             return "layer"
         choices["layer_by"] = "columns"
         values |= {"layer": f"raster:{slot}", "choices": choices}
     task.tell(0.1, N_("The raster is read"))
-    tried = desk.folder(one.number) / TRIED
-    facts, notes = rasters.try_slot(services.store, slot, path, tried)
-    desk.write(one.number, "look.json", {"columns": [], "sheets": [], "raster": True})
-    document = {
-        "shown": 0,
-        "new": [],
-        "changed": [],
-        "missing": [],
-        "refused": [],
-        "repairs": [],
-        "repaired": 0,
-        "odd": [],
-    }
-    desk.write(one.number, "trial.json", document | {"facts": facts, "notes": notes})
-    values |= {"counts": {}, "base": 0, "choices": choices}
+    base = newest(services.store, slot)[0]
+    try_again(services, one, slot, path)
+    values |= {"counts": {}, "base": base, "choices": choices}
     return "ready"
 
 
+def try_again(services, one, slot, path, **more):
+    """Try the raster against its slot as it is now, and keep what the page shows."""
+    desk = services.imports
+    facts, notes = rasters.try_slot(services.store, slot, path, desk.folder(one.number) / TRIED)
+    nothing = {name: [] for name in ("new", "changed", "missing", "refused", "repairs", "odd")}
+    told = [{"en": str(n), "vi": vietnamese(n)} for n in notes]
+    desk.write(one.number, "trial.json", nothing | {"shown": 0, "repaired": 0, "facts": facts, "notes": told} | more)
+
+
 def applied(services, one, task):
-    """Put the tried file in its slot; begun again it sees that this was done."""
-    desk, folder = services.imports, services.imports.folder(one.number)
-    slot = rasters.slot_path(services.store.data_dir, one.layer.removeprefix("raster:"))
-    if (folder / TRIED).is_file():
-        if slot.is_file():
-            _copy(slot, folder / BEFORE)
-        else:
-            (folder / NONE).touch()
-        os.replace(folder / TRIED, slot)
-    elif not slot.is_file():
-        raise ImportProblem(
-            N_("The file of this import is kept no more. Bring it again to go on with it."), "forgotten"
-        )
-    return _told(services, one, task, "apply", state="applied", written=1, written_at=desk.moment())
+    """Put the tried raster in its slot; (state, values) where people must look again, or (None, {})."""
+    desk, store, slot = services.imports, services.store, one.layer.removeprefix("raster:")
+    tried, (version, who) = desk.folder(one.number) / TRIED, newest(store, slot)
+    before = rasters.history(store, slot)
+    if not tried.is_file() and before and before[0]["source"] == one.name and version > one.base:
+        number = version  # put in place by work that died before it could tell
+    elif version != one.base:
+        try_again(services, one, slot, desk.path(one), rechecked={"version": version, "who": who})
+        return "ready", {"base": version, "error": None}
+    else:
+        if not tried.is_file():
+            try_again(services, one, slot, desk.path(one))
+        facts = (desk.read(one.number, "trial.json") or {}).get("facts")
+        task.tell(0.6, N_("The raster is put in its place"))
+        number = rasters.put(store, slot, tried, who=task.who.name, source=one.name, facts=facts)
+    return _told(services, one, task, "apply", state="applied", written=number, written_at=desk.moment())
 
 
 def put_back(services, one, task, wanted):
-    """Change the raster of the slot and the one that lies in the folder of the import."""
-    folder = services.imports.folder(one.number)
-    slot = rasters.slot_path(services.store.data_dir, one.layer.removeprefix("raster:"))
-    source, kept = (BEFORE, TRIED) if wanted == "undo" else (TRIED, BEFORE)
-    newer = [
-        other for other in services.imports.recent(1_000)
-        if other.layer == one.layer and other.number != one.number and (other.written_at or "") > (one.written_at or "")
-        and other.state == "applied"
-    ]  # fmt: skip
-    if newer:
+    """The raster from before the import, or the import's own, put back as a new version."""
+    store, slot = services.store, one.layer.removeprefix("raster:")
+    version, who = newest(store, slot)
+    if version != (one.restored or one.written):
         raise ImportProblem(
-            N_("Another raster was put in this place after this import; take that one back first."), "overtaken"
-        )
-    if slot.is_file() and not (folder / kept).is_file():
-        _copy(slot, folder / kept)
-    if (folder / source).is_file():
-        os.replace(folder / source, slot)
-    elif wanted == "undo" and (folder / NONE).is_file():
-        slot.unlink(missing_ok=True)
-    state = "undone" if wanted == "undo" else "applied"
-    return _told(services, one, task, wanted, state=state, restored=(one.restored or 1) + 1)
-
-
-def _copy(path, target):
-    fresh = target.with_name(target.name + ".part")
-    shutil.copyfile(path, fresh)
-    os.replace(fresh, target)
+            N_("Another raster was put in this place after this import: version %(version)s by %(who)s. Take that back first."),
+            "overtaken", version=version, who=who,
+        )  # fmt: skip
+    number = one.written - 1 if wanted == "undo" else one.written
+    if number < 1:
+        raise ImportProblem(N_("There was no raster in this place before, so that none can be put back."), "first")
+    restored = rasters.put_back(store, slot, number, who=task.who.name)
+    return _told(services, one, task, wanted, state="undone" if wanted == "undo" else "applied", restored=restored)
 
 
 def _told(services, one, task, action, **values):

@@ -4,6 +4,7 @@ Each function may be begun again after its process died: a check starts from the
 written is recognised, never written twice.
 """
 
+import json
 import logging
 
 from layers.catalogue import ALL
@@ -84,22 +85,14 @@ def _checked(services, one, task, values):
                 "Hotspots go into the register of cases, in which planners do not write. An administrator can go on with this file."
             )
         )
-    reading = None
     if ALL[layer].geometry:
-        seen = imports.doctor(
-            services.store, path, sheet=sheet, columns=choices.get("columns"), layer_name=layer,
-            progress=_part(task, 0.05, 0.3), stop=task.stop,
-        )  # fmt: skip
-        if seen.diagnosis is not None:
-            look["doctor"] = importtrial.doctor_document(services.store, seen)
-            reading = choices.get("reading")
-            verdict = seen.diagnosis.verdict
-            if reading is None and verdict != "sure":
-                desk.write(one.number, "look.json", look)
-                if verdict == "refused":
-                    values["error"] = {"en": seen.diagnosis.reason_en, "vi": seen.diagnosis.reason_vi}
-                return "refused" if verdict == "refused" else "place"
+        look |= doctor_of(services, one, layer, choices, task)
     desk.write(one.number, "look.json", look)
+    doctor = look.get("doctor")
+    if doctor and not choices.get("reading") and doctor["verdict"] != "sure":
+        if doctor["verdict"] == "refused":
+            values["error"] = {"en": doctor["reason_en"], "vi": doctor["reason_vi"]}
+        return "refused" if doctor["verdict"] == "refused" else "place"
     if not choices.get("seen"):
         return "columns"
     with prepare(services, one, layer, choices, _part(task, 0.3, 0.95), task.stop) as prepared:
@@ -107,6 +100,21 @@ def _checked(services, one, task, values):
         keep_trial(services, one, prepared, choices)
     tidy(desk, one)
     return "ready"
+
+
+def doctor_of(services, one, layer, choices, task):
+    """What the coordinate doctor sees, for the document of the first steps; seen before, it is not looked for again."""
+    desk, places = services.imports, {c: f for c, f in (choices.get("columns") or {}).items() if f.startswith("@")}
+    asked = [one.sha256, choices.get("sheet"), sorted(places.items()), services.store.versions().get("admin_units")]
+    before = desk.read(one.number, "look.json") or {}
+    if before.get("asked") == json.loads(json.dumps(asked)):
+        return {"asked": asked, "doctor": before.get("doctor")}
+    seen = imports.doctor(
+        services.store, desk.path(one), sheet=choices.get("sheet"), columns=places, layer_name=layer,
+        progress=_part(task, 0.05, 0.3), stop=task.stop,
+    )  # fmt: skip
+    made = importtrial.doctor_document(services.store, seen) if seen.diagnosis is not None else None
+    return {"asked": asked, "doctor": made}
 
 
 def tidy(desk, one):

@@ -14,10 +14,13 @@ import zipfile
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyproj
 import pytest
+import rasterio
 import staffroom
+from rasterio.transform import from_origin
 
 from layers import audit, starter
 from layers.catalogue import ALL
@@ -629,3 +632,64 @@ def test_every_layer_that_can_be_imported_has_its_page_of_columns(office):
         assert one(office, number).state in ("columns", "place", "refused"), (name, one(office, number).state)
         for lang in ("vi", "en"):
             assert ALL[name].vi in page(office, number, lang=lang) or ALL[name].en in page(office, number, lang=lang)
+
+
+# --- rasters --------------------------------------------------------------------------------------
+
+
+def raster(path, values, epsg=4326, west=106.6, north=20.95, cell=0.01):
+    with rasterio.open(path, "w", driver="GTiff", height=values.shape[0], width=values.shape[1], count=1, dtype=values.dtype,
+                       crs=f"EPSG:{epsg}", transform=from_origin(west, north, cell, cell), nodata=-9999) as file:  # fmt: skip
+        file.write(values, 1)
+    return path.read_bytes()
+
+
+def test_a_raster_goes_into_its_slot_and_back(office, tmp_path):
+    data = office.services.store.data_dir
+    body = raster(tmp_path / "a.tif", np.full((20, 20), 3.5, dtype="float32"))
+    number = send(office, "hai_phong_dem.tif", body)
+    assert (one(office, number).layer, one(office, number).state) == ("raster:elevation", "ready"), one(
+        office, number
+    ).error
+    shown = page(office, number)
+    assert "What the raster holds" in shown and "on average 3.5 m" in shown and "in place of the present one" in shown
+    assert not (data / "elevation.tif").exists()
+    act(office, number, "apply")
+    assert one(office, number).state == "applied" and (data / "elevation.tif").is_file()
+    first = (data / "elevation.tif").read_bytes()
+    assert "The raster is in use" in page(office, number)
+    act(office, number, "undo")
+    assert one(office, number).state == "applied" and "no raster in this place before" in page(office, number)
+    higher = raster(tmp_path / "b.tif", np.full((20, 20), 7.0, dtype="float32"))
+    second = send(office, "cao.tif", higher)
+    assert one(office, second).state == "layer"
+    act(office, second, "file", layer="raster:elevation")
+    act(office, second, "apply")
+    assert (data / "elevation.tif").read_bytes() != first
+    act(office, number, "undo")
+    assert "version 2 by Planner 1" in page(office, number)
+    act(office, second, "undo")
+    assert (one(office, second).state, (data / "elevation.tif").read_bytes()) == ("undone", first)
+    act(office, second, "redo")
+    assert one(office, second).state == "applied" and (data / "elevation.tif").read_bytes() != first
+
+
+def test_people_of_a_raster_are_told_before_they_are_taken(office, tmp_path):
+    before = (office.services.store.data_dir / "population.tif").read_bytes()
+    number = send(office, "dan_so.tif", raster(tmp_path / "a.tif", np.full((20, 20), 100.0, dtype="float32")))
+    assert one(office, number).layer == "raster:population" and "People on our grid" in page(office, number)
+    assert (office.services.store.data_dir / "population.tif").read_bytes() == before
+    act(office, number, "apply")
+    assert (office.services.store.data_dir / "population.tif").read_bytes() != before
+    act(office, number, "undo")
+    assert one(office, number).state == "undone"
+    assert (office.services.store.data_dir / "population.tif").read_bytes() == before
+
+
+def test_a_raster_of_another_place_is_refused_with_a_reason(office, tmp_path):
+    body = raster(tmp_path / "a.tif", np.ones((5, 5), dtype="float32"), west=2.0, north=49.0)
+    number = send(office, "dem.tif", body)
+    assert one(office, number).state == "refused" and one(office, number).error["vi"]
+    assert "cannot be used as it is" in page(office, number)
+    number = send(office, "dem.tif", b"II*\x00 no tiff")
+    assert one(office, number).state == "refused"
