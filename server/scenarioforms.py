@@ -7,6 +7,7 @@ from server import scenarioledger
 from server.forms import FormError, amount_of, number_of, text_of
 from server.i18n import N_, language
 from server.i18n import gettext as _
+from server.i18n import number as plain_number
 from server.scenarioledger import FIRST_YEAR, LAST_YEAR, Money, Plant
 
 TECHNOLOGIES = {
@@ -219,3 +220,11 @@ def money_fields(values, errors=None):
          "error": errors.get(name), "hint": _(hint) if hint else "", "unit": _(unit) if unit else "", "most": 20}
         for name, (label, unit, hint) in COSTS.items()
     ]  # fmt: skip
+
+
+def told_money(money):
+    """Unit costs for reading: [(label, written or None)]."""
+    shown = [getattr(money, name) for name in COSTS]
+    words = [v if isinstance(v, str) else None if v is None else plain_number(v) for v in shown]
+    labels = [_(label) + (f" ({_(unit)})" if unit else "") for label, unit, _hint in COSTS.values()]
+    return list(zip(labels, [w or None for w in words], strict=True))

@@ -95,7 +95,7 @@ class Ground:
     """What every scenario of one version of the data stands on; made once, read by many.
 
     points: x, y (m, EPSG:9210) by unit. names: {unit: {name_vi, name_en, kind}}. hotspots: dicts code, name_vi, name_en,
-    lon, lat, ward: open public hotspots in water. surface, land: for people near a plant, or None.
+    lon, lat, ward: open public hotspots in water, without events that are over. surface, land: for people near a plant, or None.
     """
 
     as_of: date
@@ -143,7 +143,7 @@ def unit_points(store):
 
 def _hotspots(store, wards):
     rows = store.snapshot("hotspots")
-    for r in rows[rows["stage"].isin(OPEN)].itertuples():
+    for r in rows[rows["stage"].isin(OPEN) & (rows["past_event"] != "yes")].itertuples():
         if "water" not in (r.media or "").split(";"):
             continue
         at = None if r.geometry is None or r.geometry.is_empty else r.geometry.representative_point()

@@ -282,7 +282,7 @@ def cautions(figures):
           "the ward or zone, or the flows of the study. No sewer was designed."),
         _("What a new plant treats is counted as treated with unknown result: a plant that is not built has proved nothing."),
         _("A hotspot counts as relieved when at least %(share)s of the water without known treatment of its ward goes to a "
-          "new plant. Whether its water gets clean is not said.", share=percent(RELIEF_SHARE)),
+          "new plant. Whether its water gets clean is not said; events that are over are not counted.", share=percent(RELIEF_SHARE)),
         _("People within the legal distance are counted round the point of the plant, not round its fence."),
     ]  # fmt: skip
     if figures["uncounted"]:

@@ -511,3 +511,76 @@ def test_numbers_of_codes_go_on_and_times_are_of_the_clock(city, book, planner):
         <= city.services.now() - city.services.now().fromisoformat(book.get(second).changed_at)
         < timedelta(days=1)
     )
+
+
+# --- from a siting study ---
+
+
+def study_result(book, **facility):
+    """The part of a study's answer that a scenario takes: two sites, the first with the water of two wards."""
+    made = book.ground()
+    wards = [u for u in made.ledger.units if made.names[u]["kind"] == "ward"][:3]
+    sites = [
+        {"label": "A", "code": "K-1", "lon": 106.66, "lat": 20.86, "capacity_m3_day": 5000.0, "cost": 120.0,
+         "units": [{"unit": wards[0], "m3_day": 300.0, "people": 1.0}, {"unit": wards[1], "m3_day": 200.0, "people": 1.0}],
+         "card": {"upstream": {"state": "yes"}}},
+        {"label": "B", "code": "K-2", "lon": 106.60, "lat": 20.80, "capacity_m3_day": 8000.0, "cost": None,
+         "units": [{"unit": wards[2], "m3_day": 100.0, "people": 1.0}], "card": {"upstream": {"state": "unchecked"}}},
+    ]  # fmt: skip
+    spec = {"facility": {"technology": OPEN_AIR, "enclosed": True} | facility, "money": "tỷ đồng", "within_m": 4000.0}
+    return {"spec": spec, "sites": sites}, wards
+
+
+class Studies:
+    """A book of one study."""
+
+    def __init__(self, result):
+        self._result = result
+
+    def get(self, code):
+        if code != "S-0001":
+            raise KeyError(code)
+        return {"code": code, "name": "Nghiên cứu thử"}
+
+    def result(self, code):
+        return self._result
+
+
+def test_a_scenario_of_a_study_keeps_its_sites_its_flows_and_its_costs(book, planner, monkeypatch):
+    result, wards = study_result(book)
+    monkeypatch.setattr(book, "_studies", lambda: Studies(result))
+    one = book.get(book.from_study(planner, "S-0001"))
+    assert (one.name, one.study, one.money.currency) == ("Nghiên cứu thử", "S-0001", "đồng")
+    first, second = one.plants
+    assert (first.name, first.site, first.year, first.cost, first.exposed, first.enclosed) == (
+        "A K-1",
+        "K-1",
+        2030,
+        120e9,
+        True,
+        True,
+    )
+    assert first.flows == ((wards[0], 300.0), (wards[1], 200.0)) and second.cost is None and not second.exposed
+    figures = book.figures(one.code)
+    got = {u["unit"]: u["m3d"] for p in figures["plants"] for u in p["units"]}
+    left = dict(zip(book.ground().ledger.units, additions.untreated(book.ground().ledger), strict=True))
+    assert got == {w: pytest.approx(min(q, left[w])) for w, q in zip(wards, (300, 200, 100), strict=True)}
+    assert figures["plants"][0]["law"]["today"]["factor"] == 1.5
+
+
+@pytest.mark.parametrize("broken", ["none", "other", "empty", "unknown"])
+def test_a_study_that_cannot_become_a_scenario_is_told(book, planner, monkeypatch, broken):
+    result, _wards = study_result(book, **({"technology": "incinerator"} if broken == "other" else {}))
+    if broken == "empty":
+        result["sites"] = []
+    monkeypatch.setattr(book, "_studies", lambda: Studies(None if broken == "none" else result))
+    before = len(book.all())
+    with pytest.raises(scenarios.ScenarioError) as told:
+        book.from_study(planner, "S-0009" if broken == "unknown" else "S-0001")
+    assert told.value.problems[0][1] == "study" and len(book.all()) == before
+
+
+def test_an_event_that_is_over_is_not_relieved_by_a_plant(city, book):
+    rows = city.services.store.snapshot("hotspots")
+    over = set(rows.loc[rows["past_event"] == "yes", "code"])
+    assert over and not over & {h["code"] for h in book.ground().hotspots}

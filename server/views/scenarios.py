@@ -137,7 +137,7 @@ def one(code, *, form="", errors=None, status=200):
         key=scenariopages.parts_there(figures), plants=scenariopages.plant_rows(figures, currency),
         units=scenariopages.unit_rows(figures), hotspots=scenariopages.hotspot_rows(figures),
         cautions=scenariopages.cautions(figures), comments=book().comments(code, user()),
-        moment=lambda iso: scenariopages.moment(iso, zone), money=scenarioforms.money_fields(typed, errors),
+        moment=lambda iso: scenariopages.moment(iso, zone), money=scenarioforms.money_fields(typed, errors), money_told=scenarioforms.told_money(scenario.money),
         costs={y: scenariopages.metrics(figures, y, currency)[3:6] for y in SHOWN_YEARS},
         form=form, errors=errors or {}, others=[s for s in book().all() if s.code != code][:20],
     )  # fmt: skip
