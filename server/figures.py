@@ -14,9 +14,10 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from geo import coverage, crosswalk, places
+from geo import coverage, places
 from geo.coverage import PARTS, SCENARIOS, TREATED, Range
 from layers import boundaries, rasters
+from server import estimates
 
 LEVELS = ("ward", "district", "city", "zone")
 UNITS = {"today": "ward", "districts": "district", "old-city": "city"}  # boundaries to tell figures on: level
@@ -50,7 +51,7 @@ class Coverage:
     """One coverage view: rows by group, the total, and the ledger behind them.
 
     Rows of old units carry outside (the old city does not hold it), and estimate: None, or what of it stands on
-    estimated shares of wards that lie in two old units (see Figures._estimates).
+    estimated shares of wards that lie in two old units (see server.estimates).
     """
 
     by: str
@@ -273,11 +274,14 @@ class Figures:
                 r["people"] = people.get(r["code"])
             total["people"] = {k: sum(p[k] for p in people.values()) for k in next(iter(people.values()), {})}
         facilities = self.facilities_by_group(by, as_of, with_building)
-        estimates = self._estimates(result, by) if by in ("district", "city") else {}
+        guessed = {}
+        if by in ("district", "city"):
+            links, _told = self.ward_links(by)
+            guessed = estimates.by_group(result, links, self.members(by), units["people"], NOT_TREATED)
         for r in rows:
             r["facilities"] = facilities.get(r["code"])
             r["outside"] = r["code"] in (_OTHER_DISTRICT, _OTHER_SIDE)
-            r["estimate"] = estimates.get(r["code"])
+            r["estimate"] = guessed.get(r["code"])
         uncounted = self._uncounted(result)
         bare = [_bare(u, facilities) for u in uncounted if by == "zone" and u["code"] in facilities]
         return Coverage(by, as_of, with_building, rows, total, result, uncounted, bare, self.version())
@@ -292,54 +296,9 @@ class Figures:
             ]  # fmt: skip
         return names
 
-    def _estimates(self, result, by):
-        """What of each old unit stands on estimated shares, by code; units without such shares are left out.
-
-        generated, gap (m³ a day, likely) and people: the amounts; share: of generated; moved: what the estimated shares
-        bring or take away, m³ a day; low, high: what of generated may lie there in all by the ends of the shares (None
-        where an end is not known); bases: how the shares were
-        estimated; wards: codes.
-        """
-        links, _told = self.ward_links(by)
-        units = coverage.by_unit(result)
-        wards = result.units.intersection(links["unit"].unique())
-        figures = {
-            "generated": units.generated()["likely"],
-            "gap": units.amount(NOT_TREATED)["likely"],
-            "people": self.inputs().units["people"],
-        }
-        told = {name: crosswalk.apportion(values.reindex(wards), links) for name, values in figures.items()}
-        members = self.members(by)
-        others = members[~members["unit"].isin(wards) & members["unit"].isin(result.units)]
-        besides = figures["generated"].reindex(others["unit"]).groupby(others["group"].to_numpy()).sum()
-        out = {}
-        for group, mine in links[links["basis"].isin(crosswalk.ESTIMATED)].groupby("group"):
-            amounts = {name: _known(frame.at[group, "estimated"]) or 0.0 for name, frame in told.items()}
-            amounts["moved"] = _known(told["generated"].at[group, "moved"]) or 0.0
-            beside = float(besides.get(group, 0.0))
-            low, high = (_known(told["generated"].at[group, c]) for c in ("low", "high"))
-            whole = _known(told["generated"].at[group, "value"]) or 0.0
-            out[group] = amounts | {
-                "share": amounts["generated"] / (whole + beside) if whole + beside else None,
-                "low": None if low is None else low + beside, "high": None if high is None else high + beside,
-                "bases": sorted(set(mine["basis"])), "wards": sorted(mine["unit"]),
-            }  # fmt: skip
-        return out
-
     def agreement(self, view):
-        """That a total over old units is the total over today's: m³ a day, likely.
-
-        groups: the rows of the view added up; units: today's units added up; inside, outside: the part of the old
-        city and of what lies outside it; equal: to a billionth; estimated: what of it moved by estimated shares.
-        """
-        today = self.coverage("ward", view.as_of, view.with_building)
-        sums = {"groups": sum(r["generated"]["likely"] for r in view.rows)}
-        sums["units"] = sum(r["generated"]["likely"] for r in today.rows)
-        sums["outside"] = sum(r["generated"]["likely"] for r in view.rows if r["outside"])
-        sums["inside"] = sums["groups"] - sums["outside"]
-        sums["estimated"] = sum(r["estimate"]["generated"] for r in view.rows if r["estimate"])
-        sums["equal"] = abs(sums["groups"] - sums["units"]) <= 1e-9 * max(sums["units"], 1.0)
-        return sums
+        """That a total over old units is the total over today's; see server.estimates.agreement()."""
+        return estimates.agreement(view.rows, self.coverage("ward", view.as_of, view.with_building).rows)
 
     def told_on(self, view):
         """Of a view: agreement (None where it is not of old units), and boundary, its boundary version as a dict."""
@@ -526,10 +485,6 @@ def _nowhere(by):
     if by == "district":
         return "Khu, cụm công nghiệp chưa rõ đơn vị cấp huyện cũ", "Zones whose old district is not known"
     return "Phường, xã chưa rõ đơn vị cũ", "Units whose old unit is not known"
-
-
-def _known(value):
-    return None if value is None or pd.isna(value) else float(value)
 
 
 def _three(values):

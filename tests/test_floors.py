@@ -85,6 +85,7 @@ FLOORS = [
         "server.addresses",
         "server.search",
         "server.workdays",
+        "server.estimates",
         "server.codes",
         "server.pace",
         "server.gallery",
