@@ -46,6 +46,34 @@
     return 1;
   }
 
+  /* Before a print the map changes its size and drops its tiles: what stands there now is kept as one picture. */
+
+  function picture(map, layer) {
+    const tiles = Object.values(layer._tiles).filter((tile) => tile.loaded && tile.coords.z === layer._tileZoom && tile.el.naturalWidth);
+    if (!tiles.length) return null;
+    const [xs, ys] = [tiles.map((tile) => tile.coords.x), tiles.map((tile) => tile.coords.y)];
+    const [left, top] = [Math.min(...xs), Math.min(...ys)];
+    const [right, low] = [Math.max(...xs) + 1, Math.max(...ys) + 1];
+    const canvas = document.createElement("canvas");
+    canvas.width = (right - left) * 256;
+    canvas.height = (low - top) * 256;
+    const sheet = canvas.getContext("2d");
+    for (const { el, coords } of tiles) sheet.drawImage(el, (coords.x - left) * 256, (coords.y - top) * 256);
+    const corner = (x, y) => map.unproject([x * 256, y * 256], layer._tileZoom);
+    return L.svgOverlay(canvas, [corner(left, low), corner(right, top)], { pane: layer.options.pane, opacity: layer.options.opacity });
+  }
+
+  let pictures = [];
+  window.addEventListener("beforeprint", () => {
+    const shown = Object.values(cx.layers).filter((entry) => entry.tiles && cx.map.hasLayer(entry.tiles));
+    pictures = shown.map((entry) => picture(cx.map, entry.tiles)).filter(Boolean);
+    for (const one of pictures) one.addTo(cx.map);
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of pictures) one.remove();
+    pictures = [];
+  });
+
   function chooseReasons(map) {
     const boxes = [...document.querySelectorAll("input[data-reason-bit]")];
     if (!boxes.length) return;
