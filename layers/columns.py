@@ -20,15 +20,21 @@ def mapping(layer, columns):
         for word in (f.vi, f.en):
             labels.setdefault(fold(word), f.name)
     out, taken = {}, set()
-    for known, inside in ((names, True), (labels, False)):
+    squeezed = {_squeezed(n): n for n in layer.by_name}
+    for known, inside, spell in ((names, True, fold), (labels, False, fold), (squeezed, True, _squeezed)):
         for c in columns:
             before, _, bracket = str(c).rstrip(")").rpartition(" (")
             spelled = _spellings(str(c), bracket if inside else before)
-            name = next((known[w] for w in map(fold, spelled) if w in known), None)
+            name = next((known[w] for w in map(spell, spelled) if w in known), None)
             if name and name not in taken and c not in out:
                 out[c] = name
                 taken.add(name)
     return {c: out[c] for c in columns if c in out}
+
+
+def _squeezed(text):
+    """areaKm2, AREA_KM2 and area km2 are one."""
+    return re.sub(r"[\W_]+", "", text).lower()
 
 
 def _spellings(*texts):

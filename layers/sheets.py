@@ -15,6 +15,7 @@ LOOK = 25  # rows in which the headings are looked for
 MAX_LINE = 10_000_000
 MAX_STRINGS = 300_000_000  # bytes of the shared texts of an Excel file, which are held in memory
 _GUARD = re.compile(r"\A'(?='*[=+\-@\t\r])")  # before a text that Excel would take for a formula
+_QUOTED = re.compile(r'"[^"]*"')
 _NUMBERED = re.compile(r"\((\d{1,3})\)")
 _NUMERIC = re.compile(r"[-+]?[\d.,\s°'\"]+")
 
@@ -50,9 +51,10 @@ def open_csv(path, shown):
 
 def _regular(lines, mark):
     """How well a sign parts the columns: the lines that have the usual number of it, and how often the first has it."""
-    counts = [n for line in lines if (n := line.count(mark))]
+    bare = [_QUOTED.sub("", line) for line in lines]
+    counts = [n for line in bare if (n := line.count(mark))]
     usual = max(set(counts), key=counts.count) if counts else 0
-    return counts.count(usual) if counts else 0, lines[0].count(mark)
+    return counts.count(usual) if counts else 0, bare[0].count(mark)
 
 
 def _lines(path, shown, odd):

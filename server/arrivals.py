@@ -4,6 +4,7 @@ The rows lie in a layers.staging.Staging; only some are in memory at once.
 """
 
 import math
+import re
 
 import geopandas as gpd
 import numpy as np
@@ -19,6 +20,7 @@ from server.i18n import N_
 
 SHOWN = 200  # warnings of each kind
 LISTED = 20  # odd rows named in one note
+_DOT_ZERO = re.compile(r"\d+\.0")  # a code that some program took for a number
 _TEXTS = 2_000  # different texts of a column by which its encoding is told
 
 
@@ -52,7 +54,7 @@ class Arrival:
         self.notes, self.warnings, self.rows, self.sha256, self.crs = [], [], 0, "", None
         self.match, self.diagnosis, self.placement, self._wards = {}, None, None, None
         self.positions = placing.Positions()
-        self._texts, self._signs, self._unread = {}, {}, 0
+        self._texts, self._signs, self._dotted = {}, {}, {}
 
     # --- reading ---
 
@@ -124,6 +126,10 @@ class Arrival:
                 odd = {v for v in frame[c] if isinstance(v, str) and not v.isascii()}
                 texts.update(list(odd)[: _TEXTS - len(texts)])
         for c, f in self.match.items():
+            if c in frame and f in self.layer.key and self.layer.by_name[f].kind == "text":
+                given = frame[c].dropna()
+                whole = all(isinstance(v, str) and _DOT_ZERO.fullmatch(v) for v in given)
+                self._dotted[c] = self._dotted.get(c, True) and whole
             if c in frame and self.layer.by_name[f].kind in ("number", "integer"):
                 self._signs[c] = self._signs.get(c, set()) | coordinates.decimal_signs(frame[c])
 
@@ -131,6 +137,8 @@ class Arrival:
         """The frame with text of old fonts (TCVN3, VNI, Windows-1258) in Unicode and decimal commas as numbers."""
         for c, found in self._mend.items():
             frame[c] = pd.Series(encoding.mend(frame[c], found), index=frame.index, dtype=object)
+        for c in (c for c, whole in self._dotted.items() if whole):
+            frame[c] = frame[c].map(lambda v: v[:-2] if isinstance(v, str) else v)
         for c, signs in self._signs.items():
             frame[c] = pd.Series(coordinates.parse_numbers(frame[c], signs), index=frame.index, dtype=object)
         return frame
@@ -206,8 +214,8 @@ class Arrival:
                 [(int(r), "") for r in far[:SHOWN]],
                 lambda found: said("row {row}", "dòng {row}", row=found[0] + 1),
                 said(
-                    "{count} points lie more than 10 km from where they should, outside the city or the place they name",
-                    "{count} điểm nằm cách nơi mong đợi hơn 10 km, ngoài thành phố hoặc ngoài nơi được ghi",
+                    "Points more than 10 km from where they should be, outside the city or the place they name ({count})",
+                    "Các điểm cách nơi mong đợi hơn 10 km, ngoài thành phố hoặc ngoài nơi được ghi ({count})",
                     count=len(far),
                 ),
             )
@@ -250,7 +258,7 @@ class Arrival:
             made = _numbered(made, layer, fill, numbers)
             keys = self._keys(made)
             if mode == "upsert":
-                made = _kept(held, layer, made, keys)
+                made = _kept(held, layer, made, keys, fill)
             made = ingest.fill_blanks(made, {k: v for k, v in fill.items() if k not in layer.key})
             staging.take_keys(numbers, keys)
             checked, refused, at = checks.sift(layer, made, alone=True)
@@ -370,8 +378,8 @@ class Arrival:
                 elsewhere,
                 lambda found: placing.misplaced_sentence(self._wards, found),
                 said(
-                    "{count} points lie in another ward than the row says",
-                    "{count} điểm nằm ở phường xã khác với dòng ghi",
+                    "Points in another ward than the row says ({count})",
+                    "Các điểm nằm ở phường xã khác với dòng ghi ({count})",
                     count=len(elsewhere),
                 ),
             )
@@ -380,8 +388,8 @@ class Arrival:
                 differing,
                 lambda found: placing.area_sentence(found[-1], found[:-1]),
                 said(
-                    "{count} official areas differ from the drawn ones by more than 5 %",
-                    "{count} diện tích công bố lệch hơn 5 % so với hình vẽ",
+                    "Official areas that differ from the drawn ones by more than 5 % ({count})",
+                    "Diện tích công bố lệch hơn 5 % so với hình vẽ ({count})",
                     count=len(differing),
                 ),
             )
@@ -446,11 +454,17 @@ def _numbered(made, layer, fill, numbers):
     return ingest.fill_blanks(made, {k: v for k, v in fill.items() if k in layer.key and "#" not in str(v)})
 
 
-def _kept(held, layer, made, keys):
+_OF_THE_PLACE = ("geometry_quality", "coord_accuracy_m", "coord_source")
+
+
+def _kept(held, layer, made, keys, fill):
     """Rows that are in the store already keep their fields, and place, where the file has no such column."""
     at = held.find([k or "" for k in keys])
     known = at >= 0
+    placed = layer.geometry is not None and made.geometry.notna().any()
     for f in layer.fields:
+        if placed and f.name in _OF_THE_PLACE and f.name in fill:
+            continue  # it speaks of the place, and the place is new
         if f.name not in made.columns:
             values = pd.Series([None] * len(made), index=made.index, dtype=object)
             values[known] = held.frame[f.name].to_numpy(dtype=object)[at[known]]
