@@ -75,7 +75,10 @@ def card(world, site, found):
     now = sitelaw.law(world.spec, capacity, upstream=up).houses
     both = sitelaw.both_technologies(world.spec, capacity, upstream=up)
     inside = {name: d and people_inside(world, x, y, law.plot_m, d) for name, d in ({"now": now} | both).items()}
-    rules = [{k: r[k] for k in ("code", "status", "measured", "limit", "source", "why")} for r in found["rules"]]
+    rules = [
+        {k: r[k] for k in ("code", "status", "measured", "limit", "source", "confidence", "why")}
+        for r in found["rules"]
+    ]
     gain = site["gain_m3_day"] if site.get("gain_m3_day") else None
     return {
         "people_inside": inside,

@@ -25,7 +25,7 @@ from geo.grids import in_crs, resampled, study_grid
 from layers import rasters
 from server.figures import KNOWN_GAP, NOT_TREATED, WARD_KINDS
 from server.i18n import N_
-from server.sitekinds import TABLE_FILE
+from server.sitekinds import SOLID, TABLE_FILE
 from server.sitespec import SpecError
 from server.sitewords import said
 
@@ -151,7 +151,7 @@ def _on_grid(path, grid, method, open_files):
 
 
 def _units(services, on, spec):
-    """Wards, zones and ports with what is not treated, by code."""
+    """Wards, zones and ports with what is not treated, by code; for solid waste all that the people of a ward make."""
     ledger = services.figures.ledger(on, spec["plants"]["building"])
     rows = services.figures.inputs().units
     parts = coverage.by_unit(ledger).parts("likely")
@@ -169,6 +169,10 @@ def _units(services, on, spec):
             "unknown_m3_day": (parts["unknown"] if "unknown" in wanted else 0 * m3).reindex(rows.index),
         }
     )
+    if spec["facility"]["kind"] in SOLID:
+        wards = out["kind"].isin(WARD_KINDS)
+        out["m3_day"] = (out["people"] * spec["demand"]["kg_person_day"] / 1000).where(wards)
+        out["untreated_people"], out["unknown_m3_day"] = out["people"].where(wards), 0.0
     shapes = {}
     for name in ("admin_units", "industrial_zones", "port_areas"):
         frame = services.store.snapshot(name)
@@ -183,6 +187,7 @@ def _plants(services, on, spec):
     ledger = services.figures.ledger(on, spec["plants"]["building"]).plants
     rows = services.store.snapshot("treatment_plants").set_index("code")
     rows = rows[rows["kind"] != "programme"]
+    rows = rows.iloc[:0] if spec["facility"]["kind"] in SOLID else rows
     now = ledger.reindex(rows.index)
     capacity = now["capacity_likely"].fillna(rows["design_m3d"]).astype(float)
     inflow, measured = now["inflow_likely"].astype(float), now["measured"].astype(float)

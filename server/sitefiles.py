@@ -30,7 +30,20 @@ REPLAY = "cangxanh-siting-replay/1"
 OUTLINE_CELLS = 4_000_000  # above this the outlines of excluded land are drawn from every second, third ... cell
 MAX_CELL = 32_000
 FIGURES = (
-    *("grid", "area_ha", "free_ha", "excluded", "rules", "criteria", "ahp", "laws", "unchecked", "demand", "demands"),
+    *(
+        "unit",
+        "grid",
+        "area_ha",
+        "free_ha",
+        "excluded",
+        "rules",
+        "criteria",
+        "ahp",
+        "laws",
+        "unchecked",
+        "demand",
+        "demands",
+    ),
     *("plants", "candidates", "refused", "plan", "curve", "chain", "flows", "robustness", "prints", "spec"),
 )
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -116,6 +129,7 @@ RULES = Layer("rules", "Quy tắc", "Rules", None, (
     _CODE, _text("words_vi", "Quy tắc", "Rule in Vietnamese"), _text("words_en", "Quy tắc (tiếng Anh)", "Rule"),
     _text("status_vi", "Tình trạng", "Status in Vietnamese"), _text("status_en", "Tình trạng (tiếng Anh)", "Status"),
     _text("distance_m", "Khoảng cách theo quy mô (m)", "Distance by size (m)"), _text("source", "Nguồn", "Source"),
+    _text("confidence", "Độ tin cậy", "Confidence"),
     _text("why_vi", "Vì sao", "Why in Vietnamese"), _text("why_en", "Vì sao (tiếng Anh)", "Why"),
     _number("ha", "Đất bị loại", "Land excluded", "ha"), _number("share", "Tỷ lệ", "Share of the area", "0..1")))  # fmt: skip
 CRITERIA = Layer("criteria", "Tiêu chí", "Criteria", None, (
@@ -195,7 +209,8 @@ def _rule(rule, taken, layers):
         out[f"status_{language}"] = word("status", rule["status"], language)
         out[f"why_{language}"] = "; ".join(word(_table_of(w), w, language) for w in rule["why"])
     out["distance_m"] = "; ".join("–" if m is None else f"{m:g}" for m in dict.fromkeys(rule["distance_m"]))
-    return out | {"source": "; ".join(dict.fromkeys(rule["source"]))}
+    sure = "; ".join(dict.fromkeys(word("confidence", c, "vi") for c in rule["confidence"] if c))
+    return out | {"source": "; ".join(dict.fromkeys(rule["source"])), "confidence": sure}
 
 
 def _table_of(code):
@@ -216,6 +231,7 @@ def _facts(result):
         name = said(words)
         text = text if isinstance(text, dict) else {"vi": text, "en": text}
         number = value if isinstance(value, int | float) else None
+        unit = unit.replace("m³", "t") if result["unit"] == "t_day" else unit
         out.append({"item_vi": name["vi"], "item_en": name["en"], "value": number, "unit": unit}
                    | {f"text_{language}": text[language] for language in ("vi", "en")})  # fmt: skip
 
@@ -325,6 +341,7 @@ def workbook(result):
         for language in ("vi", "en"):
             unit = {"vi": lambda u: u, "en": lambda u: u.replace("ngày", "day")}[language]
             heads = [getattr(f, language) + (f" ({unit(f.unit)})" if f.unit else "") for f in table.fields]
+            heads = [h.replace("m³", "t") for h in heads] if result["unit"] == "t_day" else heads
             sheet.append([cell(head, bold) for head in heads])
         for values in table.rows():
             sheet.append([cell(v) for v in values])

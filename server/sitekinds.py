@@ -7,6 +7,7 @@ from geo.distances import facility_types, read_table
 from layers import standards
 
 GROUPS = ("wastewater treatment plant", "pumping station", "sludge treatment", "solid waste")
+SOLID = ("solid waste",)  # groups whose demands and capacities are t/day of waste, not m³/day of water
 TABLE_FILE = standards.TABLES / "safe_distances.csv"
 PLANT = "mechanical, physico-chemical and biological treatment"
 

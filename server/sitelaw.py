@@ -13,13 +13,12 @@ import pandas as pd
 
 from geo.distances import Distance, DistanceError, Land, land_need, safe_distance, safe_distances, with_entries
 from server.i18n import N_
-from server.sitekinds import table
+from server.sitekinds import SOLID, table
 from server.sitespec import SpecError
 from server.sitewords import said
 
 INTAKE = "surface water intake on a source with unknown or no clear flow, zone I"
 INTAKE_WIDE = "surface water intake with unknown flow, zone II"
-PER_YEAR = ("solid waste",)  # groups whose land is told per t/year
 
 
 @dataclass(frozen=True)
@@ -97,20 +96,20 @@ def entered(facility, on):
 
 
 def own_distance(spec, rule, distance):
-    """(metres or None, source) of a rule of the law: the planner's own distance where there is one, else the law's.
+    """(metres or None, source, confidence) of a rule of the law: the planner's own distance where there is one, else the law's.
 
     Raises SpecError where the own one is less than the law's.
     """
     law_m = distance.distance_m if distance.state == "established" else None
     own = rule["distance_m"]
     if own is None:
-        return law_m, source_of(distance)
+        return law_m, source_of(distance), distance.confidence
     if law_m is not None and own < law_m:
         words = N_("%(own)s m is less than the %(law)s m of the regulation (row %(row)s).")
         number = [r["code"] for r in spec["rules"]].index(rule["code"])
         values = {"own": own, "law": law_m, "row": distance.rows[0]}
         raise SpecError([(f"rules[{number}].distance_m", said(words, **values))])
-    return own, rule["source"]
+    return own, rule["source"], "user"
 
 
 def source_of(distance):
@@ -148,7 +147,7 @@ def _known(value):
 
 def _land(facility, on, capacity, distance_rows):
     """Land of the regulation; where it says nothing what the planner entered."""
-    asked = capacity * 365 if facility["kind"] in PER_YEAR else capacity
+    asked = capacity * 365 if facility["kind"] in SOLID else capacity
     found = land_need(table(), on, facility["kind"], asked)
     plot, belt, rows = found.plot_ha, found.belt_m, list(found.rows)
     own = table().set_index("row")["green_belt_m"].reindex(list(distance_rows)).dropna()

@@ -9,9 +9,11 @@
                  planner where the regulation has none [{"distance_m", "source", "enclosed"}], ha_per_1000
                  (per 1,000 m³/day) and belt_m with land_source: the same for the land
     sizes        [{"capacity_m3_day", "cost"}], cost null: not entered; money: the unit of all costs; cost_per_m3_km: for "cheapest"
-    plants       keep, building (count those under construction as working), spare: {code: m³/day} in place of ours
+    plants       keep, building (count those under construction as working), spare: {code: m³/day} in place of ours, with
+                 their source
     demand       of: "gap" (all that is not known to be treated) or "known_gap"; where: "area" or "reach" (also outside the
-                 area, within reach of it); square_m: side of the squares in which a ward's people are taken together
+                 area, within reach of it); square_m: side of the squares in which a ward's people are taken together;
+                 kg_person_day with source: for solid waste, of which everything called m3_day here is in t/day
     model, goal, number, budget, within_m
     network      null (straight lines) or {"layer", "crossings", "most_off_m"}: distances along an own layer of lines
     rules        [{"code", "on", "distance_m", "source", "at_least", "at_most", "classes"}]; distance_m null: the law's
@@ -37,7 +39,7 @@ from geo.plans import Effort
 from layers.errors import LayerError, Said
 from server.docreader import Reader
 from server.i18n import N_
-from server.sitekinds import CRITERIA, GROUPS, PLANT, RULES, CriterionKind, RuleKind, table, technologies
+from server.sitekinds import CRITERIA, GROUPS, PLANT, RULES, SOLID, CriterionKind, RuleKind, table, technologies
 from server.sitewords import LAYER, WORDS, said, word
 
 __all__ = [
@@ -110,8 +112,8 @@ def blank(day):
         "sizes": [{"capacity_m3_day": 10_000.0, "cost": None}, {"capacity_m3_day": 20_000.0, "cost": None}],
         "money": "tỷ đồng",
         "cost_per_m3_km": 0.0,
-        "plants": {"keep": True, "building": False, "spare": {}},
-        "demand": {"of": "gap", "where": "area", "square_m": 1000.0},
+        "plants": {"keep": True, "building": False, "spare": {}, "source": ""},
+        "demand": {"of": "gap", "where": "area", "square_m": 1000.0, "kg_person_day": None, "source": ""},
         "model": "coverage",
         "goal": "m3",
         "number": 3,
@@ -183,7 +185,11 @@ class _Reader(Reader):
             "of": self.choice("demand.of", demand["of"], GAPS),
             "where": self.choice("demand.where", demand["where"], ("area", "reach")),
             "square_m": self.number("demand.square_m", demand["square_m"], 100, 20_000),
+            "kg_person_day": self.number("demand.kg_person_day", demand["kg_person_day"], 0.001, 20, blank=True),
+            "source": self.text("demand.source", demand["source"], needed=demand["kg_person_day"] is not None),
         }
+        if out["facility"]["kind"] in SOLID and out["demand"]["kg_person_day"] is None:
+            self.wrong("demand.kg_person_day", N_("Give how many kg of waste a person makes a day, with the source."))
         out["model"] = self.choice("model", given.get("model", out["model"]), MODELS)
         out["goal"] = self.choice("goal", given.get("goal", out["goal"]), GOALS)
         out["number"] = self.number("number", given.get("number", out["number"]), 0, 500, whole=True, blank=True)
@@ -289,6 +295,7 @@ class _Reader(Reader):
             "spare": {
                 str(code): self.number(f"plants.spare.{code}", value, 0, 1e8) for code, value in sorted(spare.items())
             },
+            "source": self.text("plants.source", given["source"], needed=bool(spare)),
         }
 
     def layers(self, value):

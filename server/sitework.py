@@ -3,7 +3,8 @@
 answer(spec, data, folder) needs no server: the same question, data and seed give the same result.json byte for byte.
 
 result.json ("cangxanh-siting-result/1"):
-    study        name, as_of, spec (the whole question), prints (versions and checksums of the data), sources, notes
+    study        name, as_of, unit (m3_day; t_day for solid waste: of everything called m3_day), spec (the whole question),
+                 prints (versions and checksums of the data), sources, notes
     grid         rows, columns, cell_m, crs, bounds (EPSG:9210), bounds_lonlat; area_ha, free_ha (smallest size)
     excluded     [{code, ha, share, source}] of the smallest size, most land first; a place may have several reasons
     rules        [{code, kind, status, why, bit (of reasons.tif, null if not used), distance_m and source by size,
@@ -85,6 +86,7 @@ def answer(spec, data, folder, *, tell=lambda share, words="", **values: None, s
     tell(0.02, N_("Laying the rules over the map"))
     world = siteworld.build(spec, data)
     made = {"format": FORMAT, "name": spec["name"], "as_of": spec["as_of"], "spec": spec, "seed": spec["seed"]}
+    made["unit"] = siteworld.load_unit(spec)
     made |= {"prints": data.prints, "sources": _sources(world), "notes": _notes(world)}
     made |= _of_world(world)
     found, counts = _suitability(world, folder, tell, stop)
@@ -145,7 +147,7 @@ def _of_world(world):
         state = next((x for x in world.criteria if _code(x[0]) == row["code"]), None)
         if state is not None:
             weight = share.get(row["code"], 0.0) / total
-            criteria.append(row | {"weight": round(weight, 9), "unit": siteworld.unit_of(row["code"]), "status": state[1]}
+            criteria.append(row | {"weight": round(weight, 9), "unit": siteworld.unit_of(row["code"], spec), "status": state[1]}
                             | {"why": list(state[2])})  # fmt: skip
     found = world.ahp
     return {
@@ -160,7 +162,8 @@ def _of_world(world):
         "area_ha": round(float(world.area.area.sum()) / 10_000, 2),
         "rules": [
             {"code": r.code, "kind": r.kind, "status": r.status, "why": list(r.why), "bit": bits.get(r.code)}
-            | {"distance_m": list(r.distance_m), "source": list(r.source), "features": r.features}
+            | {"distance_m": list(r.distance_m), "source": list(r.source), "confidence": list(r.confidence)}
+            | {"features": r.features}
             for r in world.rules
         ],
         "criteria": criteria,
@@ -184,20 +187,25 @@ def _sources(world):
         out.add(f"population surface: {world.data.population.tags.get('source', '')} "
                 f"({world.data.population.tags.get('method', '')})")  # fmt: skip
     out |= {f"{row['name']}: {row['source']}" for row in world.spec["layers"]}
+    out |= {f"spare capacity of plants: {text}" for text in [world.spec["plants"]["source"]] if text}
     return sorted(out)
 
 
 def _notes(world):
     """Sentences that everybody should read beside the answer."""
     facts, out = world.facts, []
-    out.append(
-        said(
-            N_("Demands are the likely figures of the ledger on %(day)s: %(m3)s m³/day of %(people)s people that are not known to be treated."),
-            day=world.spec["as_of"],
-            m3=round(facts["m3_day"]),
-            people=round(facts["people"]),
+    total = {"day": world.spec["as_of"], "m3": round(facts["m3_day"]), "people": round(facts["people"])}
+    if siteworld.load_unit(world.spec) == "t_day":
+        words = N_(
+            "Demands are %(m3)s t/day of waste of %(people)s people, at %(kg)s kg per person and day (%(source)s)."
         )
-    )  # fmt: skip
+        demand = world.spec["demand"]
+        out.append(said(words, kg=demand["kg_person_day"], source=demand["source"], **total))
+    else:
+        words = N_(
+            "Demands are the likely figures of the ledger on %(day)s: %(m3)s m³/day of %(people)s people that are not known to be treated."
+        )
+        out.append(said(words, **total))
     if facts["unknown_m3_day"] > 0:
         words = N_(
             "Of these, %(m3)s m³/day are water of which nobody has told where it goes: it may be treated somewhere already."

@@ -21,7 +21,7 @@ from server import sitelaw
 from server.i18n import N_
 from server.sitedata import METRIC, Data, gather
 from server.sitedemands import WaterWithin, demands
-from server.sitekinds import CRITERIA, RULES, RuleKind
+from server.sitekinds import CRITERIA, RULES, SOLID, RuleKind
 from server.sitespec import SpecError, canonical, weights
 from server.sitewords import LAYER, said
 
@@ -34,7 +34,7 @@ BY = "by "  # before the code of a criterion in a geo study, since a rule may ha
 @dataclass(frozen=True, eq=False)
 class RuleNow:
     """A rule as the data allow. status: 'checked', 'coarse', 'unchecked' or 'off'; why: keys of sitewords.WHY.
-    shapes: GeoSeries (EPSG:9210), or raster. distance_m: by size (None: not established). source: by size."""
+    shapes: GeoSeries (EPSG:9210), or raster. distance_m: by size (None: not established). source, confidence: by size."""
 
     code: str
     kind: str
@@ -46,6 +46,7 @@ class RuleNow:
     at_most: float = np.inf
     distance_m: tuple = ()
     source: tuple = ()
+    confidence: tuple = ()
     features: int = 0
 
     @property
@@ -262,28 +263,35 @@ def _rule_now(rule, spec, sources, laws):
     shapes, why = sources(rule["code"])
     if kind.law:
         told = [sitelaw.own_distance(spec, rule, getattr(own, _of_law(rule))) for own in laws]
-        if any(metres is None for metres, _ in told):
-            state = next(getattr(own, _of_law(rule)).state for own, (m, _) in zip(laws, told, strict=True) if m is None)
-            why = tuple(dict.fromkeys((*why, state)))
-            return RuleNow(rule["code"], kind.kind, "unchecked", why, distance_m=tuple(m for m, _ in told))
+        blank = [getattr(own, _of_law(rule)).state for own, (m, *_) in zip(laws, told, strict=True) if m is None]
+        why = tuple(dict.fromkeys((*why, *blank)))
+        if len(blank) == len(laws):
+            return RuleNow(rule["code"], kind.kind, "unchecked", why, distance_m=tuple(m for m, *_ in told))
+        least = max(m for m, *_ in told if m is not None)  # a size without a distance keeps at least that of the others
+        told = [(least if m is None else m, *rest) for m, *rest in told]
     else:
         belt = [max(rule["distance_m"], own.belt_m) if rule["code"] in TOUCH else rule["distance_m"] for own in laws]
-        told = [(metres, rule["source"] or _belt_source(own, metres)) for own, metres in zip(laws, belt, strict=True)]
+        told = [(metres, *_own_source(rule, own, metres)) for own, metres in zip(laws, belt, strict=True)]
     if shapes is None:
         return RuleNow(rule["code"], kind.kind, "unchecked", why)
-    metres, source = (tuple(x) for x in zip(*told, strict=True))
+    metres, source, sure = (tuple(x) for x in zip(*told, strict=True))
     status = "coarse" if why else "checked"
     return RuleNow(
-        rule["code"], kind.kind, status, why, shapes, None, distance_m=metres, source=source, features=len(shapes)
-    )
+        rule["code"], kind.kind, status, why, shapes, None, distance_m=metres, source=source, confidence=sure,
+        features=len(shapes),
+    )  # fmt: skip
 
 
 def _of_law(rule):
     return "intakes" if rule["code"] == "intakes" else "houses"
 
 
-def _belt_source(own, metres):
-    return ", ".join(own.land.rows) if metres and metres == own.belt_m else ""
+def _own_source(rule, own, metres):
+    """(source, confidence) of a distance that no law gives: the planner's, or the row of the green belt."""
+    if rule["source"] or not metres or metres != own.belt_m:
+        return rule["source"], "user" if rule["source"] else ""
+    rows = sitelaw.table().set_index("row")["confidence"]
+    return ", ".join(own.land.rows), next((rows[r] for r in reversed(own.land.rows) if r in rows), "user")
 
 
 def _limit_now(rule, kind, sources):
@@ -358,9 +366,15 @@ def bare(code):
     return code.removeprefix(BY)
 
 
-def unit_of(code):
+def unit_of(code, spec):
     """The unit of a criterion's measure: a key of sitewords.UNITS."""
-    return CRITERIA[code].unit if code in CRITERIA else "m"
+    unit = CRITERIA[code].unit if code in CRITERIA else "m"
+    return load_unit(spec) if unit == "m3_day" else unit
+
+
+def load_unit(spec):
+    """The unit of everything that is called m3_day: t_day for solid waste."""
+    return "t_day" if spec["facility"]["kind"] in SOLID else "m3_day"
 
 
 # --- why not here ---
@@ -375,12 +389,12 @@ def why(world, x, y, size):
         rules = [
             {"code": r.code, "broken": r.broken, "status": status[r.code].status, "why": list(status[r.code].why)}
             | {"measured": _plain(r.measured), "limit": _plain(r.limit), "by": _plain(r.by), "source": r.source}
-            | {"kind": status[r.code].kind}
+            | {"kind": status[r.code].kind, "confidence": next(iter(status[r.code].confidence[size:]), "")}
             for r in found.reasons
         ]
         if not found.inside:
             rules.insert(0, {"code": "outside", "broken": True, "status": "checked", "why": [], "kind": "near"}
-                         | {"measured": None, "limit": None, "by": None, "source": ""})  # fmt: skip
+                         | {"measured": None, "limit": None, "by": None, "source": "", "confidence": ""})  # fmt: skip
         out.append(
             {
                 "inside": found.inside,
@@ -389,7 +403,7 @@ def why(world, x, y, size):
                 "rules": rules,
                 "criteria": [
                     {"code": bare(p.code), "measured": _plain(p.measured), "value": _plain(p.value)}
-                    | {"weight": round(p.weight, 9), "unit": unit_of(bare(p.code))}
+                    | {"weight": round(p.weight, 9), "unit": unit_of(bare(p.code), world.spec)}
                     for p in found.parts
                 ],
             }

@@ -56,8 +56,15 @@ def people(villages=((1000, 1500), (6000, 1500)), per_cell=50.0):
     return Surface(values, transform, CRS.from_epsg(9210), tags={"method": "counted", "source": "by hand"})
 
 
+def raster(values):
+    """Values on the grid of a question; values: function of the metres east and north of the town's corner."""
+    grid = town().grid(question())
+    x, y = grid.centre(*np.mgrid[0 : grid.rows, 0 : grid.columns])
+    return Surface(np.asarray(values(x - EAST, y - NORTH), dtype=float), grid.transform, grid.crs)
+
+
 def town(**layers):
-    """The Data; layers take the place of ours. population=, plants=: the same."""
+    """The Data; layers take the place of ours. population=, plants=, rasters=: the same."""
     units = layer(
         [box(0, 0, 4000, 4000), box(4000, 0, 8000, 4000)],
         code=["W", "E"],
@@ -72,7 +79,7 @@ def town(**layers):
     plants = layers.pop("plants", None)
     if plants is None:
         plants = standing([])
-    surface = layers.pop("population", people())
+    surface, rasters = layers.pop("population", people()), layers.pop("rasters", {})
     river = shapely.LineString([at(4000, 3990), at(4000, 10)])
     base = {
         "water_bodies": named([box(3900, 0, 4100, 4000), river], "R", tidal=["no", "no"]),
@@ -80,7 +87,7 @@ def town(**layers):
         "industrial_zones": named([box(5000, 3000, 5500, 3500)], "Z", kind=["industrial_park"]),
         "hotspots": named([at(2000, 500)], "H", media=["water"], stage=["confirmed"], past_event=[None]),
     }
-    return Data(base | layers, {}, units, plants, surface, {}, {"by hand": {"version": 1}}, ("by hand",))
+    return Data(base | layers, {}, units, plants, surface, rasters, {"by hand": {"version": 1}}, ("by hand",))
 
 
 def standing(rows):

@@ -134,7 +134,15 @@ def test_an_entry_without_source_or_below_the_law_is_refused():
 def test_more_than_the_law_is_taken_with_its_source():
     own = st.question(facility=st.facility(), rules=[{"code": "houses", "distance_m": 500, "source": "nghị quyết"}])
     houses = next(r for r in siteworld.build(own, st.town()).rules if r.code == "houses")
-    assert (houses.distance_m, houses.source) == ((500,), ("nghị quyết",))
+    assert (houses.distance_m, houses.source, houses.confidence) == ((500,), ("nghị quyết",), ("user",))
+
+
+def test_each_verdict_cites_its_row_and_how_sure_it_is(plain):
+    rules = {r["code"]: r for r in plain[0]["sites"][0]["card"]["rules"]}
+    assert rules["houses"]["source"].startswith("2021-2.22-18; QCVN 01:2021/BXD")
+    assert rules["houses"]["confidence"] == "verified-text"
+    assert rules["water"] | {"measured": 0} == rules["water"] | {
+        "measured": 0, "limit": 10, "source": "2021-2.11-01, 2021-2.22-38", "confidence": "verified-text"}  # fmt: skip
 
 
 # --- what may never win ---
@@ -248,6 +256,80 @@ def test_what_has_no_data_is_never_passed_silently(tmp_path):
         assert code not in [row["code"] for row in made["excluded"]]
     assert told["upstream", "upstream"] == ["no_rivers"]
     assert set(made["sites"][0]["card"]["unchecked"]) >= {"protected", "water", "intakes", "receptors", "upstream"}
+
+
+def test_a_size_that_the_table_leaves_open_keeps_the_distance_of_the_others(tmp_path):
+    """Ponds: 300 m for 5,000 m³/day; for 60,000 the table leaves it to the assessment, which is told."""
+    sizes = [{"capacity_m3_day": 5000, "cost": 2}, {"capacity_m3_day": 60_000, "cost": 1}]
+    asked = {"sizes": sizes, "facility": st.facility(technology="biological pond")}
+    places = [{"code": "S", **st.lonlat(5000, 800)}]
+    made = answer(tmp_path, given=places, candidates={"count": 0}, **asked)
+    assert rule(made, "houses") | {"source": None} == rule(made, "houses") | {
+        "status": "coarse", "why": ["assessment"], "distance_m": [300, 300], "source": None}  # fmt: skip
+    large = [s for s in made["sites"] if s["capacity_m3_day"] == 60_000]
+    assert large
+    assert all(any("đánh giá tác động" in c["vi"] for c in s["card"]["conflicts"]) for s in large)
+    wide = answer(tmp_path, **asked)
+    villages = st.box(1000, 1500, 2000, 2500), st.box(6000, 1500, 7000, 2500)
+    large = [shapely.Point(c["x"], c["y"]) for c in wide["candidates"] if 60_000 in c["options"]]
+    plot = np.sqrt(10_000 * 12 / np.pi)
+    assert large
+    assert all(place.distance(v) >= 300 + plot - 0.01 for place in large for v in villages)
+
+
+def test_solid_waste_is_asked_in_tonnes_of_what_people_make(tmp_path):
+    waste = {"kind": "solid waste", "technology": "incinerator", "enclosed": None}
+    with pytest.raises(SpecError, match=r"demand\.kg_person_day: Give how many kg"):
+        st.question(facility=waste)
+    asked = st.question(facility=waste, demand={"kg_person_day": 0.9, "source": "quy chuẩn", "square_m": 500})
+    made = sitework.answer(asked, st.town(), tmp_path)
+    assert (made["unit"], rule(made, "houses")["distance_m"]) == ("t_day", [500])
+    assert made["laws"][0]["land"]["plot_ha"] == pytest.approx(400 * 365 / 1000 * 0.05)
+    assert made["laws"][0]["land"]["belt_m"] == 20
+    assert "t/day" in made["notes"][0]["en"]
+
+
+# --- rasters ---
+
+
+def test_height_slope_and_land_cover_exclude_where_they_say(tmp_path):
+    """Height rises by 10 cm in 100 m from the west, 0.1 %: 1.5 m from x = 1500 on. Class 9 lies south of y = 1000."""
+    rasters = {
+        "elevation": st.raster(lambda x, y: 0.001 * x),
+        "land_cover": st.raster(lambda x, y: np.where(y < 1000, 9, 1)),
+    }
+    rules = [
+        {"code": "elevation", "on": True, "at_least": 1.5, "source": "mực nước"},
+        {"code": "slope", "on": True, "at_most": 5},
+        {"code": "land_cover", "on": True, "distance_m": 0, "classes": [9]},
+    ]
+    criteria = [{"code": "demand", "weight": 1}, {"code": "elevation", "weight": 1}, {"code": "slope", "weight": 1}]
+    made = answer(tmp_path, st.town(rasters=rasters), rules=rules, criteria=criteria)
+    assert [rule(made, c)["status"] for c in ("elevation", "slope", "land_cover")] == ["checked"] * 3
+    places = np.array([st.metres(c) for c in made["candidates"]])
+    assert places[:, 0].min() >= 1500
+    assert places[:, 1].min() >= 1000
+    first = {p["code"]: p["measured"] for p in made["candidates"][0]["criteria"]}
+    assert first["elevation"] == pytest.approx(0.001 * places[0, 0], abs=1e-4)
+    assert first["slope"] == pytest.approx(0.1)
+    assert not [u for u in made["unchecked"] if u["code"] in ("elevation", "slope", "land_cover")]
+
+
+def test_a_raster_that_is_not_there_is_not_checked(tmp_path):
+    rules = [{"code": "elevation", "on": True, "at_least": 1.5}, {"code": "slope", "on": True}]
+    criteria = [{"code": "demand", "weight": 1}, {"code": "roads", "weight": 2}]
+    made = answer(tmp_path, rules=rules, criteria=criteria)
+    told = {(u["kind"], u["code"]): u["why"] for u in made["unchecked"]}
+    assert told["rule", "elevation"] == told["rule", "slope"] == ["no_raster"]
+    assert told["criterion", "roads"] == ["no_data"]
+    assert {c["code"]: c["weight"] for c in made["criteria"]} == {"demand": 1, "roads": 0}
+
+
+def test_unknown_height_is_never_free(tmp_path):
+    rasters = {"elevation": st.raster(lambda x, y: np.where(x < 4000, np.nan, 5.0))}
+    made = answer(tmp_path, st.town(rasters=rasters), rules=[{"code": "elevation", "on": True, "at_least": 1}])
+    assert all(st.metres(c)[0] > 4000 for c in made["candidates"])
+    assert next(r for r in made["excluded"] if r["code"] == "unknown")["ha"] == pytest.approx(1600, abs=41)
 
 
 def test_label_points_are_no_water(tmp_path):

@@ -115,10 +115,10 @@ def _print(result, folder, language):
         print(result["infeasible"][language])
     plan = result["plan"]
     if plan:
-        status = word("status", plan["status"], language)
-        print(f"{plan['model']}: {plan['served_m3_day']:,.0f} m³/day, {plan['people']:,.0f} people served; "
+        status, unit = word("status", plan["status"], language), word("unit", result["unit"], language)
+        print(f"{plan['model']}: {plan['served_m3_day']:,.0f} {unit}, {plan['people']:,.0f} people served; "
               f"gain {plan['gain_m3_day']:,.0f}; bound {plan['bound']:,.0f}, gap {plan['gap']:.2%} ({status})")  # fmt: skip
-        print("    site            lon        lat        m³/day    used     gain     safe m  people inside")
+        print("    site            lon        lat      capacity    used     gain     safe m  people inside")
         for site in result["sites"]:
             card = site["card"]
             inside, metres = card["people_inside"]["now"]["people"], card["law"]["distance_m"]
