@@ -14,6 +14,7 @@ _CONTEXT = {
     "locn": "http://www.w3.org/ns/locn#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
     "geosparql": "http://www.opengis.net/ont/geosparql#",
+    "vcard": "http://www.w3.org/2006/vcard/ns#",
 }
 _EU = "http://publications.europa.eu/resource/authority"
 _MEDIA = "https://www.iana.org/assignments/media-types"
@@ -26,6 +27,7 @@ RIGHTS = N_(
     "Facts collected from public sources; each record names its own. Name that source when you use a figure. "
     "Outlines marked schematic are not legal boundaries."
 )
+ORIGIN = N_("Each record names its own source, the date of that source and how well it is supported.")
 TITLE = N_("Cảng Xanh: open data of Hải Phòng")
 ABOUT = N_(
     "Public layers and tables of the environmental map of Hải Phòng: waste water, treatment, pollution "
@@ -55,6 +57,7 @@ def catalogue(url, held, history):
         "dct:language": [{"@id": f"{_EU}/language/VIE"}, {"@id": f"{_EU}/language/ENG"}],
         "dct:rights": _statement(),
         "foaf:homepage": {"@id": url.site("/")},
+        "dcat:themeTaxonomy": {"@id": f"{_EU}/data-theme"},
         "dct:spatial": {
             "@type": "dct:Location",
             "locn:geographicName": _words("Thành phố Hải Phòng", "Hải Phòng city"),
@@ -75,12 +78,18 @@ def _dataset(url, c, issued, modified):
         "dct:description": _described(layer),
         "dct:publisher": _publisher(url),
         "dcat:theme": [{"@id": f"{_EU}/data-theme/ENVI"}],
+        "dcat:keyword": _keywords(layer),
+        "dcat:contactPoint": _contact(url),
+        "dct:provenance": {"@type": "dct:ProvenanceStatement", "dct:description": _both(ORIGIN)},
         "dct:language": [{"@id": f"{_EU}/language/VIE"}, {"@id": f"{_EU}/language/ENG"}],
         "dcat:landingPage": {"@id": url(f"/collections/{c.name}", f="html")},
         "dct:rights": _statement(),
         "dct:accessRights": {"@id": f"{_EU}/access-right/PUBLIC"},
         "dcat:version": str(c.version),
-        "dcat:distribution": [_distribution(url, c, kind) for kind in formats.kinds_for(c.layer)],
+        "dcat:distribution": [
+            *(_distribution(url, c, kind) for kind in formats.kinds_for(c.layer)),
+            _by_service(url, c),
+        ],
     }
     if issued:
         made |= {"dct:issued": _time(issued), "dct:modified": _time(modified)}
@@ -103,6 +112,8 @@ def _distribution(url, c, kind):
         "dcat:downloadURL": {"@id": address},
         "dct:rights": _statement(),
     }
+    if kind == "zip":
+        made["dcat:packageFormat"] = {"@id": f"{_MEDIA}/application/zip"}
     if kind in _FILE_TYPE:
         made["dct:format"] = {"@id": f"{_EU}/file-type/{_FILE_TYPE[kind]}"}
     if media in _REGISTERED:
@@ -110,10 +121,31 @@ def _distribution(url, c, kind):
     return made
 
 
+def _by_service(url, c):
+    """The features through the interface: filtered, in pages, in other systems."""
+    address = url(f"/collections/{c.name}/items", f="json")
+    return {
+        "@id": address,
+        "@type": "dcat:Distribution",
+        "dct:title": {"@value": "OGC API Features"},
+        "dcat:accessURL": {"@id": address},
+        "dcat:accessService": {"@id": url.plain("")},
+        "dct:format": {"@id": f"{_EU}/file-type/GEOJSON"},
+        "dcat:mediaType": {"@id": f"{_MEDIA}/application/geo+json"},
+        "dct:rights": _statement(),
+    }
+
+
 def _service(url, held):
     return {
         "@id": url.plain(""),
         "@type": "dcat:DataService",
+        "dct:description": _both(ABOUT),
+        "dct:publisher": _publisher(url),
+        "dct:rights": _statement(),
+        "dct:accessRights": {"@id": f"{_EU}/access-right/PUBLIC"},
+        "dcat:theme": [{"@id": f"{_EU}/data-theme/ENVI"}],
+        "dcat:contactPoint": _contact(url),
         "dct:title": _words("Cảng Xanh – OGC API", "Cảng Xanh – OGC API"),
         "dcat:endpointURL": {"@id": url.plain("")},
         "dcat:endpointDescription": {"@id": url.plain("/api")},
@@ -127,6 +159,14 @@ def _service(url, held):
 
 def _publisher(url):
     return {"@id": url.site("/about"), "@type": "foaf:Agent", "foaf:name": {"@value": "Cảng Xanh"}}
+
+
+def _contact(url):
+    return {"@type": "vcard:Organization", "vcard:fn": "Cảng Xanh", "vcard:hasURL": {"@id": url.site("/about")}}
+
+
+def _keywords(layer):
+    return [*_words(layer.vi, layer.en), *_words("môi trường", "environment"), *_words("Hải Phòng", "Hải Phòng")]
 
 
 def _statement():

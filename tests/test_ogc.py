@@ -664,9 +664,12 @@ def test_the_catalogue_for_portals(client):
     assert "samples" in sets and "intakes" not in sets  # nothing is in it yet
     one = sets["samples"]
     assert one["dct:title"] == [{"@language": "vi", "@value": "Mẫu thử"}, {"@language": "en", "@value": "Samples"}]
-    assert {d["dct:title"]["@value"] for d in one["dcat:distribution"]} >= {"CSV", "GeoPackage", "Shapefile", "KML"}
+    labels = {"CSV", "XLSX", "GeoJSON", "GeoPackage", "Shapefile", "KML", "FlatGeobuf", "OGC API Features"}
+    assert {d["dct:title"]["@value"] for d in one["dcat:distribution"]} >= labels
     for distribution in itertools.chain(*(d["dcat:distribution"] for d in sets.values())):
-        assert client.get(distribution["dcat:downloadURL"]["@id"]).status_code == 200
+        for where in ("dcat:downloadURL", "dcat:accessURL"):
+            assert where not in distribution or client.get(distribution[where]["@id"]).status_code == 200
+        assert distribution.keys() & {"dcat:downloadURL", "dcat:accessService"}
         assert "dct:license" not in distribution and distribution["dct:rights"]
     assert one["dct:spatial"]["dcat:bbox"]["@value"].startswith("POLYGON((106.5 20.7")
     assert one["dct:modified"]["@value"].startswith("2026-11-22")
@@ -674,6 +677,59 @@ def test_the_catalogue_for_portals(client):
     assert period["dcat:startDate"] == {"@type": "xsd:date", "@value": "2012-01-01"} and "dcat:endDate" not in period
     prefixes = set(made.json["@context"])
     assert all(k.startswith("@") or k.partition(":")[0] in prefixes for k in keys_of(made.json) - prefixes)
+
+
+# DCAT-AP 3.0.0: class -> (properties that must be there, properties that stand once at most).
+AP = {
+    "dcat:Catalog": ({"dct:title", "dct:description", "dct:publisher"},
+                     {"dct:publisher", "dct:issued", "dct:modified", "foaf:homepage", "dct:license", "dct:rights"}),
+    "dcat:Dataset": ({"dct:title", "dct:description"},
+                     {"dct:publisher", "dct:issued", "dct:modified", "dct:accessRights", "dct:accrualPeriodicity",
+                      "dcat:version"}),
+    "dcat:Distribution": ({"dcat:accessURL"}, {"dct:format", "dcat:mediaType", "dct:license", "dct:rights", "dcat:byteSize",
+                                               "dcat:packageFormat", "dct:issued", "dct:modified"}),
+    "dcat:DataService": ({"dcat:endpointURL", "dct:title"}, {"dct:accessRights", "dct:license", "dct:publisher"}),
+    "foaf:Agent": ({"foaf:name"}, {"dct:type"}),
+    "vcard:Organization": ({"vcard:fn"}, set()),
+    "dct:Location": (set(), {"dcat:bbox", "dcat:centroid", "locn:geometry"}),
+    "dct:PeriodOfTime": (set(), {"dcat:startDate", "dcat:endDate"}),
+}  # fmt: skip
+SAID = {"dct:title", "dct:description", "foaf:name", "vcard:fn", "dcat:keyword", "dct:identifier", "dcat:version"}
+LISTED = {"dcat:theme", "dct:language", "dcat:dataset", "dcat:distribution", "dcat:accessURL", "dcat:landingPage"}
+
+
+def nodes_of(thing):
+    if isinstance(thing, dict):
+        yield thing
+    for inner in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list) else ():
+        yield from nodes_of(inner)
+
+
+def test_the_catalogue_keeps_the_application_profile(client):
+    made = client.get("/data/catalog.jsonld").json
+    found = set()
+    for node in nodes_of({k: v for k, v in made.items() if k != "@context"}):
+        kind = node.get("@type")
+        if kind not in AP:
+            assert "@id" in node or "@value" in node or kind in ("dct:RightsStatement", "dct:ProvenanceStatement"), node
+            continue
+        found.add(kind)
+        must, once = AP[kind]
+        assert must <= node.keys(), (kind, node.get("@id"))
+        for name in once & node.keys():
+            assert not isinstance(node[name], list) or len(node[name]) == 1, (kind, name)
+        for name, value in node.items():
+            values = value if isinstance(value, list) else [value]
+            if name in SAID:
+                assert all(isinstance(v, str) or v["@value"] for v in values), (kind, name)
+            elif name in LISTED:
+                assert all("@id" in v for v in values), (kind, name)
+        for name in {"dct:title", "dct:description"} & node.keys():
+            languages = [v.get("@language") for v in node[name]] if isinstance(node[name], list) else [None]
+            assert len(languages) == len(set(languages)), (kind, name)
+    assert found >= {"dcat:Catalog", "dcat:Dataset", "dcat:Distribution", "dcat:DataService", "foaf:Agent"}
+    served = {s["@id"] for s in made["dcat:service"]["dcat:servesDataset"]}
+    assert served == {d["@id"] for d in made["dcat:dataset"]}
 
 
 def keys_of(thing):
