@@ -289,9 +289,9 @@ def outcome(made, plants, money=None, years=YEARS):
         if built not in cut:
             some = links[links["plant"].isin(built)]
             after = additions.with_plants(made.ledger, some, new) if built else made.ledger
-            cut[built] = (some, after, _state(made, after) | _gain(made, after))
-        some, after, told = cut[built]
-        rows.append({"year": year, "built": list(built), **told, **_relief(made, some)})
+            cut[built] = (some, after, _state(made, after) | _gain(made, after) | _relief(made, some))
+        told = cut[built][2]
+        rows.append({"year": year, "built": list(built), **told})
     last = cut[tuple(p.code for p in plants if p.year <= years[-1])]
     relieved = {code for row in rows for code in row["hotspots"]}
     for p in plants:

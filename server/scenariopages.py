@@ -172,7 +172,7 @@ def percent_points(share):
 
 
 def by_year(columns):
-    """The four figures of every shown year: [{year, label, cells: [{gained, people, invested, per_m3}]}]."""
+    """The figures of every shown year: [{year, label, cells: [{gained, people, invested, per_m3, hotspots, near}]}]."""
     out = []
     for y in SHOWN_YEARS:
         cells = []
@@ -181,7 +181,7 @@ def by_year(columns):
             cells.append({
                 "gained": m3(r["gained"]["likely"]), "people": number(significant(r["people_gained"]), 0),
                 "invested": money(r["invested"], currency), "per_m3": money(r["per_m3"], currency),
-                "hotspots": number(len(r["hotspots"]), 0), "value": r["gained"]["likely"],
+                "hotspots": number(len(r["hotspots"]), 0), "near": _people_word(r["near"]), "value": r["gained"]["likely"],
             })  # fmt: skip
         out.append({"year": y, "label": year_word(y), "cells": cells})
     return out

@@ -310,7 +310,8 @@ def comparison_sheet(services, columns, year, size):
     pdf.table_of(heads, rows, (16, *([24] * len(columns))))
     by_year = scenariopages.by_year(columns)
     for key, label in (("gained", _("Waste water gained, m³ a day")), ("people", _("People gained")),
-                       ("invested", _("Investment so far")), ("per_m3", _("Cost per m³ treated"))):  # fmt: skip
+                       ("invested", _("Investment so far")), ("per_m3", _("Cost per m³ treated")),
+                       ("hotspots", _("Hotspots relieved")), ("near", _("People within the legal distance"))):  # fmt: skip
         pdf.heading(label)
         rows = [
             [f"{c['letter']}: {c['scenario'].name}", *(y["cells"][i][key] for y in by_year)]
