@@ -81,14 +81,15 @@
     for (const button of document.querySelectorAll("[data-pair-do]")) button.hidden = false;
   };
 
-  /** Corners round one point under both readings, so that both of it are seen. */
+  /** Corners round one point under both readings where they lie near each other; else round the first of them. */
   function closer() {
-    const [own] = Object.entries(maps[0].page.layers).filter(([id]) => id === "own").map(([, spec]) => spec.data.features);
-    const other = maps[0].page.layers.other?.data.features || [];
-    const middle = own[Math.floor(own.length / 2)];
-    const twin = other.find((f) => f.properties.code === middle.properties.code);
-    const corners = [middle, twin].filter(Boolean).map((f) => [f.geometry.coordinates[1], f.geometry.coordinates[0]]);
-    return L.latLngBounds(corners).pad(0.8);
+    const { own, other } = maps[0].page.layers;
+    const place = (feature) => L.latLng(feature.geometry.coordinates[1], feature.geometry.coordinates[0]);
+    const middle = own.data.features[Math.floor(own.data.features.length / 2)];
+    const twin = other?.data.features.find((f) => f.properties.code === middle.properties.code);
+    const at = place(middle);
+    const away = twin ? at.distanceTo(place(twin)) : 0;
+    return away > 0 && away < 5000 ? L.latLngBounds([at, place(twin)]).pad(0.8) : at.toBounds(5000);
   }
 
   document.addEventListener("click", (event) => {
