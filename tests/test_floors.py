@@ -179,7 +179,6 @@ FLOORS = [
         "server.changes",
         "server.featureforms",
         "server.tokens",
-        "server.sitespec",
         "server.siteworld",
     },
     {
@@ -258,9 +257,11 @@ GDAL_ALLOWED = {
     ("server/sitedata.py", "_on_grid"): "reads a raster of the city, a file of its own beside the store",
     ("server/sitedemands.py", "_of_wards"): "burns shapes into an array; no file is opened",
     ("server/sitework.py", "__init__"): "writes the rasters of a run into the run's own folder",
+    ("server/sitework.py", "write"): "names a window of such a raster; no file is opened",
     ("server/sitefiles.py", "_excluded"): "reads the rasters of a run from the run's own folder",
     ("server/studysheets.py", "_excluded"): "reads the rasters of a run from the run's own folder",
     ("server/rastertiles.py", "_read"): "reads a finished run's rasters, which lie in a folder of their own",
+    ("server/rastertiles.py", "_smaller"): "makes smaller copies beside a finished run's raster",
 }
 GDAL = {"pyogrio", "fiona", "duckdb", "osgeo", "rasterio"}
 GDAL_OF_GEOPANDAS = {"read_file", "list_layers", "from_file", "to_file"}
