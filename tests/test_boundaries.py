@@ -252,6 +252,19 @@ def test_the_ledger_and_the_crosswalk_share_alike(figures):
     assert rows["303"]["people"]["all"] == pytest.approx(0.985 * units.at["11311", "people"] + 0.09 * people)
 
 
+def test_people_of_old_districts_are_near_what_was_published_of_them(figures):
+    """A second source: counts of Lê Chân (2022) and Thủy Nguyên (2024), the only ones on about these boundaries."""
+    rows = {r["code"]: r for r in figures.coverage("district", DAY).rows}
+    published = {
+        r["code"]: float(r["pop_latest"]) for r in starter._read("districts").to_dict("records") if r["pop_latest"]
+    }
+    for code in ("305", "311"):
+        assert rows[code]["people"]["all"] == pytest.approx(published[code], rel=0.03)
+    units = figures.inputs().units
+    whole = units.at["11383", "people"] + units.at["11407", "people"]
+    assert whole > 1.05 * published["305"], "counting the wards whole would have missed it"
+
+
 def test_what_stands_on_estimates_is_told(figures):
     rows = {r["code"]: r for r in figures.coverage("district", DAY).rows}
     assert rows["314"]["estimate"] is None and rows["HD"]["estimate"] is None

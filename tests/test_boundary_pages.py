@@ -259,6 +259,8 @@ def test_pages_are_accessible_and_fit(app, width):
             "/coverage/303",
             "/coverage/11602",
             "/method",
+            "/hotspots?units=districts",
+            "/facilities?district=306",
         ):
             for lang in ("vi", "en"):
                 sheet.goto(f"{site}{path}{'&' if '?' in path else '?'}lang={lang}", wait_until="networkidle")

@@ -1,14 +1,16 @@
 """Sharing figures between two sets of units: by hand, by property, and awkward links."""
 
+from datetime import date
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo import crosswalk
+from geo import coverage, crosswalk
 from geo.crosswalk import BASES, COLUMNS, ESTIMATED, CrosswalkError
 
 GROUPS = list("PQRS")
@@ -229,3 +231,24 @@ def test_settled_links_stay_settled(world):
     pd.testing.assert_frame_equal(again[columns], shared[columns], rtol=1e-12, atol=1e-12, check_dtype=False)
     inside = shared[~shared["basis"].isin(ESTIMATED)]
     assert inside["low"].notna().all() and inside["high"].notna().all()
+
+
+@settings(max_examples=30)
+@given(worlds(), st.integers(0, 2**31))
+def test_a_ledger_told_on_old_units_has_every_part_of_the_ledger(world, seed):
+    """All eight parts, in all nine worlds, with units whose water is not known: old units hold what new ones hold."""
+    values, rows = world
+    spread = np.random.default_rng(seed).uniform(0.3, 1, len(values))
+    units = pd.DataFrame({"low": values * spread, "likely": values, "high": values * (2 - spread)}, index=values.index)
+    _, states, _ = coverage.worked_example()
+    links = pd.DataFrame(
+        [(u, d, 0.2, 0.4, 0.5) for u, d in zip(units.index, ["P", "Q", "on_site_only"] * 4, strict=False)],
+        columns=["unit", "destination", "share_low", "share_likely", "share_high"],
+    ).assign(valid_from=None, valid_to=None)
+    result = coverage.ledger(units, states, links, as_of=date(2026, 11, 22))
+    shared, _ = crosswalk.settled(rows, units.index, rest="OUT")
+    told = coverage.roll_up(result, shared[["unit", "group", "share"]])
+    assert told.worlds.sum(axis=1) == pytest.approx(coverage.whole(result).worlds[:, 0], rel=1e-9, abs=1e-6)
+    likely = crosswalk.apportion(units["likely"], shared)["value"].dropna()
+    again = told.generated()["likely"].reindex(likely.index).fillna(0.0)
+    assert again.to_numpy() == pytest.approx(likely.to_numpy(), rel=1e-9, abs=1e-6), "a second way to the same sums"
