@@ -7,6 +7,8 @@ grey print keeps. Reasons are hatched, each with an angle and a colour, so that 
 
 import io
 import math
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ HATCHES = (
     ("#8a2a5f", "steep"), ("#3f4a52", "flat"), ("#0f6b6b", "crosses"),
 )  # fmt: skip
 UNKNOWN_LOOK = ("#5d6b69", "sparse")
+LARGE = 2500  # cells a side: above it a wide view reads smaller copies
 PATTERN = 8  # px; divides the side of a tile, so that lines run on from tile to tile
 
 
@@ -109,6 +112,29 @@ def bounds(z, x, y):
     return west, north - side, west + side, north
 
 
+def _smaller(path, *, smooth):
+    """Smaller copies of a large raster beside it, once, so that a tile seen from afar does not read every cell.
+
+    They come into their place whole; the raster itself is not touched. Without room on the disk tiles are slower.
+    """
+    ready = path.with_name(path.name + ".ovr")
+    with rasterio.open(path) as source:
+        sizes = [4**k for k in range(1, 6) if max(source.shape) / 4**k >= SIDE / 4]
+        if max(source.shape) <= LARGE or ready.exists():
+            return
+    part = path.with_name(f".{path.stem}-{os.getpid()}-{threading.get_ident()}.tif")
+    made = part.with_name(part.name + ".ovr")
+    try:
+        os.link(path, part)
+        with rasterio.Env(TIFF_USE_OVR=True, COMPRESS_OVERVIEW="DEFLATE"), rasterio.open(part, "r+") as file:
+            file.build_overviews(sizes, Resampling.average if smooth else Resampling.nearest)
+        os.replace(made, ready)
+    except (OSError, rasterio.errors.RasterioError):
+        made.unlink(missing_ok=True)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _read(path, z, x, y, *, missing, smooth):
     """The cells of a raster under the pixels of a tile, (SIDE, SIDE); `missing` outside the file.
 
@@ -164,6 +190,7 @@ class Tiles:
 
     def __init__(self, memory=24_000_000):
         self._recent = filecache.Recent(memory)
+        self._seen, self._making = set(), threading.Lock()
 
     def get(self, path, z, x, y, bits=None):
         """PNG bytes, b"" for an empty tile. path: of the run's raster. bits: None for scores. Raises NoTile."""
@@ -172,6 +199,10 @@ class Tiles:
         key = (str(path), path.stat().st_mtime_ns, z, x, y, bits)
         body = self._recent.get(key)
         if body is None:
+            with self._making:
+                if key[:2] not in self._seen:
+                    _smaller(path, smooth=bits is None)
+                    self._seen.add(key[:2])
             body = score_tile(path, z, x, y) if bits is None else reason_tile(path, z, x, y, bits)
             self._recent.put(key, body)
         return body

@@ -181,3 +181,17 @@ def test_tiles_are_made_once_and_again_for_a_new_file(rasters, tmp_path, monkeyp
     assert tiles.get(other, 12, x, y) != tiles.get(rasters[0], 12, x, y)
     with pytest.raises(rastertiles.NoTile):
         tiles.get(rasters[0], 3, 99, 0)
+
+
+def test_a_large_raster_gets_smaller_copies_beside_it_and_stays_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(rastertiles, "LARGE", 300)
+    monkeypatch.setattr(rastertiles, "SIDE", 64)
+    cells = np.zeros((SIDE, SIDE), dtype=np.float32)
+    cells[:, 1::2] = 1.0
+    path = write(tmp_path / "suitability.tif", cells, np.nan)
+    before = path.read_bytes()
+    rastertiles.Tiles().get(path, 12, *pixel(*place(20, 20), 12)[:2])
+    assert path.read_bytes() == before
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["suitability.tif", "suitability.tif.ovr"]
+    with rasterio.open(path) as file:
+        assert file.overviews(1) and abs(file.read(1, out_shape=(50, 50)).mean() - 0.5) < 0.01
