@@ -171,6 +171,14 @@ def percent_points(share):
     return _("%(points)s points", points=number(share * 100, 1))
 
 
+def versions(columns):
+    """A sentence where the scenarios rest on different data, as one that is locked may; else blank."""
+    if len({(c["figures"]["as_of"], c["figures"]["version"]) for c in columns}) < 2:
+        return ""
+    told = [f"{c['letter']} {day(c['figures']['as_of'])}, {c['figures']['version']}" for c in columns]
+    return _("The scenarios rest on data of different days or versions: %(list)s.", list="; ".join(told))
+
+
 def by_year(columns):
     """The figures of every shown year: [{year, label, cells: [{gained, people, invested, per_m3, hotspots, near}]}]."""
     out = []

@@ -308,6 +308,8 @@ def comparison_sheet(services, columns, year, size):
         rows.append([r["label"], *cells])
     heads = [_("Figure"), *(f"{c['letter']}: {c['scenario'].name}" for c in columns)]
     pdf.table_of(heads, rows, (16, *([24] * len(columns))))
+    if scenariopages.versions(columns):
+        pdf.lines([scenariopages.versions(columns)], mark="")
     by_year = scenariopages.by_year(columns)
     for key, label in (("gained", _("Waste water gained, m³ a day")), ("people", _("People gained")),
                        ("invested", _("Investment so far")), ("per_m3", _("Cost per m³ treated")),

@@ -362,7 +362,7 @@ def compare():
                 keep=[("s", c) for c in codes],
                 every=book().all(), year_word=scenariopages.year_word,
                 rows=scenariopages.compared(columns, year) if columns else [],
-                by_year=scenariopages.by_year(columns), pictures=pictures(columns, year),
+                by_year=scenariopages.by_year(columns), pictures=pictures(columns, year), versions=scenariopages.versions(columns),
                 comments={c["scenario"].code: book().comments(c["scenario"].code, user()) for c in columns},
                 most=scenariopages.MOST_COMPARED)  # fmt: skip
 
