@@ -34,16 +34,17 @@ NOTHING = "\x00"  # a blank part
 
 
 class Staging:
-    """The scratch file in `folder`, made anew."""
+    """The scratch file in `folder`, made anew; or the one that lies there, with its checked rows, to be read."""
 
-    def __init__(self, folder, layer):
+    def __init__(self, folder, layer, *, again=False):
         self.path, self.layer = Path(folder) / FILE_NAME, layer
-        for old in self.path.parent.glob(FILE_NAME + "*"):
+        for old in () if again else self.path.parent.glob(FILE_NAME + "*"):
             old.unlink()
         self._con = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._con.execute("PRAGMA journal_mode=OFF")
         self._con.execute("PRAGMA synchronous=OFF")
-        self._con.executescript(_TABLES)
+        if not again:
+            self._con.executescript(_TABLES)
         self.columns = []
 
     def close(self):

@@ -130,7 +130,7 @@ def trial_document(prepared, held, choices):
     known = set(map(str, trial.repairs))
     known |= {prepared.diagnosis.reason_en} if choices.get("reading") and prepared.diagnosis else set()
     return {
-        "shown": SHOWN,
+        "shown": SHOWN, "columns": prepared.columns, "left_out": prepared.left_out,
         "new": [_row(layer, row) for _key, row in _first(prepared, NEW)],
         "changed": [_changed(layer, row, trial.changed[key_parts(key)], there, key)
                     for key, row in _first(prepared, CHANGED) if key_parts(key) in trial.changed],

@@ -11,11 +11,13 @@ from layers.catalogue import ALL
 from layers.checks import check as check_rows
 from layers.errors import LayerError
 from layers.staging import FILE_NAME as SCRATCH
+from layers.staging import Staging
+from layers.trials import Trial
 from server import i18n, importdesk, importrasters, imports, importtrial
 from server.docket import CLASSERS
 from server.i18n import N_
 from server.importdesk import can_import
-from server.importdoor import RASTERS, ImportProblem
+from server.importdoor import RASTERS, ImportProblem, digest
 from server.jobs import Stopped
 
 log = logging.getLogger("cangxanh")
@@ -98,7 +100,7 @@ def _checked(services, one, task, values):
     with prepare(services, one, layer, choices, _part(task, 0.3, 0.95), task.stop) as prepared:
         values |= {"counts": importtrial.counts(prepared), "base": prepared.version}
         keep_trial(services, one, prepared, choices)
-    tidy(desk, one)
+    keep_rows(desk, one)
     return "ready"
 
 
@@ -115,6 +117,29 @@ def doctor_of(services, one, layer, choices, task):
     )  # fmt: skip
     made = importtrial.doctor_document(services.store, seen) if seen.diagnosis is not None else None
     return {"asked": asked, "doctor": made}
+
+
+def keep_rows(desk, one):
+    """Note the checksum of the checked rows, so that applying need not check them once more."""
+    trial = desk.read(one.number, "trial.json")
+    desk.write(one.number, "trial.json", trial | {"staged": digest(desk.folder(one.number) / SCRATCH)})
+
+
+def kept_rows(services, one):
+    """The Prepared of the trial that people saw, or None where the layer moved on or the rows are there no more."""
+    desk, layer, folder = services.imports, ALL[one.layer], services.imports.folder(one.number)
+    trial, rows = desk.read(one.number, "trial.json") or {}, folder / SCRATCH
+    if layer.gated or not rows.is_file() or services.store.versions().get(one.layer, 0) != one.base:
+        return None
+    if digest(rows) != trial.get("staged") or digest(desk.path(one)) != one.sha256:
+        return None
+    n = one.counts
+    told = Trial([], {}, n["same"], [], [], n["new"], n["changed"], n["missing"], n["refused"])
+    staging = Staging(folder, layer, again=True)
+    return imports.Prepared(
+        layer, told, trial["columns"], trial["left_out"], None, [], [], one.sha256, one.name, staging.count(), one.base,
+        staging, end=staging.close,
+    )  # fmt: skip
 
 
 def tidy(desk, one):
@@ -185,9 +210,11 @@ def _applied(services, one, task, _wanted):
     """(state, values) where the import is told afterwards; (None, {}) where it was told with what was written."""
     if one.layer.startswith("raster:"):
         return importrasters.applied(services, one, task)
-    with prepare(services, one, one.layer, one.choices, _part(task, 0, 0.5), task.stop) as prepared:
+    kept = kept_rows(services, one)
+    with kept or prepare(services, one, one.layer, one.choices, _part(task, 0, 0.5), task.stop) as prepared:
         outcome = _written(services, one, task, prepared)
-    tidy(services.imports, one)
+    if outcome[0] is None:
+        tidy(services.imports, one)
     return outcome
 
 
@@ -198,6 +225,7 @@ def _written(services, one, task, prepared):
     if changed or prepared.sha256 != one.sha256:
         version, who = desk.newest_of(one.layer)
         keep_trial(services, one, prepared, one.choices, rechecked={"version": version, "who": who})
+        keep_rows(desk, one)
         return "ready", fresh | {"error": None}
     applied = {"state": "applied", "written_at": desk.moment()}
     if prepared.layer.gated:

@@ -24,7 +24,7 @@ from rasterio.transform import from_origin
 
 from layers import audit, starter
 from layers.catalogue import ALL
-from server import importdesk, importdoor, jobs, worker
+from server import importdesk, importdoor, imports, jobs, worker
 
 ROOT = Path(__file__).resolve().parents[1]
 FILL = {"fill-source": "khảo sát 2026", "fill-confidence": "high", "fill-geometry_quality": "surveyed"}
@@ -213,6 +213,27 @@ def test_a_sure_reading_is_not_asked_for_but_can_be_opened(office, wards):
     assert one(office, number).state == "columns"
     shown = page(office, number, step="place")
     assert "The coordinates are understood" in shown and "105°30′" in shown
+
+
+def test_a_file_in_two_systems_is_told_and_each_row_taken_in_its_own(office, wards):
+    both = pd.concat([
+        pd.read_csv(io.StringIO(points(wards.iloc[:10], 9210, names=True))),
+        pd.read_csv(io.StringIO(points(wards.iloc[10:], 9209, names=True))),
+    ])  # fmt: skip
+    both["code"] = [f"T{i}" for i in range(20)]
+    number = send(office, "hai_he.csv", both.to_csv(index=False), "waste_sites")
+    assert one(office, number).state == "place"
+    shown = page(office, number)
+    assert "Two coordinate systems stand in one file" in shown and "Each row in the system that fits it" in shown
+    act(office, number, "place", reading="parts")
+    act(office, number, "columns", **fields(office, number, **FILL))
+    act(office, number, "apply")
+    got = office.services.store.snapshot("waste_sites").set_index("code")
+    taken = [f"T{i}" for i in range(20) if f"T{i}" in got.index]
+    assert len(taken) >= 18
+    lon, lat = (wards[c].to_numpy()[[int(t[1:]) for t in taken]] for c in ("centre_lon", "centre_lat"))
+    there = got.loc[taken].geometry
+    assert max(pyproj.Geod(ellps="WGS84").inv(there.x, there.y, lon, lat)[2]) < 1
 
 
 def test_a_reading_that_was_not_offered_is_refused(office, wards):
@@ -411,6 +432,24 @@ def test_hotspots_go_into_the_register_and_are_not_public(office):
     shown = page(office, number)
     assert "register of cases" in shown and "Undo this import" not in shown
     assert "case by case" in words(act(office, number, "undo", status=422))
+
+
+def test_rows_that_were_checked_are_not_checked_again_unless_something_moved(office, monkeypatch):
+    asked = []
+    whole = imports.prepare
+    monkeypatch.setattr(imports, "prepare", lambda *a, **k: (asked.append(a[1]), whole(*a, **k))[1])
+    number = through(office, waste(office))
+    assert asked == ["waste_sites"]
+    act(office, number, "apply")
+    assert asked == ["waste_sites"] and one(office, number).state == "applied"
+    assert not list(office.services.imports.folder(number).glob("rows.sqlite*"))
+    second = through(office, waste(office).replace("X2", "X3"), name="hai.csv")
+    rows = office.services.imports.folder(second) / "rows.sqlite"
+    rows.write_bytes(rows.read_bytes()[:-1] + b"?")  # the disk lost something
+    asked.clear()
+    act(office, second, "apply")
+    assert asked == ["waste_sites"] and one(office, second).state == "applied"
+    assert "X3" in set(office.services.store.snapshot("waste_sites")["code"])
 
 
 # --- work that ends badly -------------------------------------------------------------------------
