@@ -174,9 +174,11 @@ def unit_choices(services):
     """[(old district, [(code, name)])] of the wards, communes and special zones a study can be held to."""
     admin = services.store.snapshot("admin_units")
     rows = admin[admin["kind"].isin(UNIT_KINDS)]
+    named = {r["code"]: both(r, "name") for r in admin[admin["kind"] == "district"].to_dict("records")}
     out = {}
     for r in rows.to_dict("records"):
-        out.setdefault(r["district_old"] or _("Others"), []).append((r["code"], both(r, "name")))
+        heading = named.get(r["district_old"]) or _("Others")
+        out.setdefault(heading, []).append((r["code"], both(r, "name")))
     return [
         (heading, sorted(pairs, key=lambda p: fold(p[1])))
         for heading, pairs in sorted(out.items(), key=lambda o: fold(o[0]))
@@ -436,7 +438,8 @@ def weighed_words(names, answers, titles=None):
 
 
 def _times(value):
-    return _("%(n)s times", n=number(value, 1)) if value >= 1 else _("1/%(n)s", n=number(1 / value, 1))
+    written = number(round(max(value, 1 / value), 1))
+    return _("%(n)s times", n=written) if value >= 1 else _("1/%(n)s", n=written)
 
 
 def _size(size, spec):

@@ -78,6 +78,12 @@
     return item;
   }
 
+  /* --- a unit that is ticked means: these units --- */
+
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "area.units" && event.target.checked) form.querySelector("input[name=area][value=units]").checked = true;
+  });
+
   /* --- curves --- */
 
   const draw = (item) => {
