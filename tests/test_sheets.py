@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime
 
 import people
 import pytest
+import smalltown
 
-from server import paper, scenariopages, sheets, studysheets
+from server import paper, scenariopages, sheets, sitewords, sitework, studysheets
+from server.i18n import m3
 from server.outlines import frame, metres, outlines, round_length
 from server.paper import Map, Paper
 from server.scenarioledger import Money, Plant
@@ -224,3 +226,55 @@ def test_a_frame_has_the_shape_of_the_paper_and_holds_its_points():
     assert box[0] < 0 and box[2] > 30_000 and box[1] < 0 and box[3] > 4000
     alone = frame([(5.0, 7.0)], ratio=2.0)
     assert alone[3] - alone[1] == pytest.approx(12_000) and (alone[0] + alone[2]) / 2 == pytest.approx(5)
+
+
+# --- the answer of a study ---
+
+
+@pytest.fixture(scope="module")
+def study(services, tmp_path_factory):
+    """The question of the small town, answered, as services.studies would hold it; its name is hostile."""
+    folder = tmp_path_factory.mktemp("town")
+    result = sitework.answer(
+        smalltown.question(name="Thị trấn " + HOSTILE.replace("\x00", "")), smalltown.town(), folder
+    )
+
+    class Studies:
+        def result(self, code):
+            return result if code == "S-0001" else None
+
+        def get(self, code):
+            return {"code": code, "changed_at": "2026-11-22T08:30:00.000+00:00", "done_run": "0001"}
+
+        def paths(self, code):
+            return {"folder": folder, "reasons": folder / "reasons.tif"}
+
+    kept, services.studies = services.studies, Studies()
+    yield result
+    services.studies = kept
+
+
+def test_the_sheet_of_a_study_tells_sites_rules_and_what_was_not_checked(services, study):
+    pages = texts(studysheets.study_sheet(services, "S-0001", "A3"))
+    whole = "\n".join(pages).replace("\n", " ")
+    site = study["sites"][0]
+    assert "Thị trấn <script>alert(1)</script>" in pages[0]
+    assert f"\n{site['label']}\n" in pages[0] and "Chú giải" in pages[0] and "đất bị một quy tắc loại" in pages[0]
+    assert paper.plain(m3(study["plan"]["gain_m3_day"])) in pages[0] and "đã chứng minh là tốt nhất" in pages[0]
+    assert f"{site['lat']:.5f}".replace(".", ",") in whole
+    for row in study["rules"]:
+        assert sitewords.word("rule", row["code"], "vi") in whole
+    for item in study["unchecked"]:
+        assert sitewords.word("rule", item["code"], "vi").split(" ")[0] in whole
+    assert "chưa kiểm tra" in whole and "không có số liệu" in whole
+    assert "by hand" in whole, "the source of the data"
+
+
+def test_the_sheet_of_a_study_is_the_same_again_and_draws_the_excluded_land(services, study):
+    first = studysheets.study_sheet(services, "S-0001", "A4")
+    assert studysheets.study_sheet(services, "S-0001", "A4") == first
+    rings = studysheets._excluded(services.studies.paths("S-0001")["reasons"])
+    outside = sum(0.5 * abs((r[:-1, 0] * r[1:, 1] - r[1:, 0] * r[:-1, 1]).sum()) for r in rings)
+    assert outside > 0 and studysheets._excluded(None) == ()
+    with pytest.raises(studysheets.NoAnswer):
+        studysheets.study_sheet(services, "S-0002", "A4")
