@@ -173,13 +173,13 @@ def gap_classes():
 
 
 def gap_areas(rows, store):
-    """A choropleth of the share known not to be treated, for real outlines only.
+    """A choropleth of the share known not to be treated, of the rows with real outlines only.
 
     A unit of which more than half is unknown is hatched: what nobody knows has no place on the scale.
     """
     by_code = {r["code"]: r for r in rows}
     admin = store.snapshot("admin_units")
-    admin = admin[admin["code"].isin(by_code) & admin.geometry.notna()]
+    admin = admin[admin["code"].isin(by_code) & admin["geometry_quality"].isin(REAL) & admin.geometry.notna()]
     features = []
     for code, shape in zip(admin["code"], admin.geometry, strict=True):
         r = by_code[code]

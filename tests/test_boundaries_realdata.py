@@ -4,6 +4,7 @@ The files are read where they are and never copied; without them this file is sk
 """
 
 import json
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -20,7 +21,10 @@ from layers import boundaries, rasters, starter
 from layers.catalogue import ALL
 from layers.checks import check
 from layers.store import Store
+from server.app import create_app
 from server.figures import NO_DISTRICT, WARD_KINDS, Figures
+from server.services import Services
+from server.settings import Settings
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "realdata" / "boundaries"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no real data on this computer")
@@ -172,3 +176,21 @@ def test_units_without_any_row_are_linked_by_outlines_alone(imported, recorded):
         assert np.isclose(links.groupby("unit")["share"].sum(), 1).all()
     finally:
         store.write(check(ALL["crosswalk"], rows), source="test")
+
+
+def test_pages_draw_real_outlines_as_areas(imported):
+    store, path = imported
+    services = Services(store, Figures(store, path), population=path, fixed_today=DAY)
+    try:
+        app = create_app(
+            Settings(data_dir=store.data_dir), services, views=("pages", "coverage", "hotspots", "facilities", "data")
+        )
+        client = app.test_client()
+        text = client.get("/coverage?level=district&lang=en").get_data(as_text=True)
+        data = json.loads(re.search(r'id="map-data">(.*?)</script>', text, re.S).group(1))
+        assert "shares" in data["layers"] and "old-units" not in data["layers"]
+        assert len(data["layers"]["shares"]["data"]["features"]) == 15, "former Hải Dương has no outline of its own"
+        assert "estimated by people" in text and re.search(r"\(\d+(\.\d)?–\d+(\.\d)?%\)", text), "shares have a range"
+        assert client.get("/coverage/303?lang=vi").status_code == 200
+    finally:
+        services.accounts.close()

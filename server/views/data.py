@@ -72,7 +72,10 @@ def overview():
             {
                 "method": "GET",
                 "path": "/api/ledger?by=ward&as_of=2026-11-22",
-                "words": _("the ledger as JSON; by is ward, district, city or zone"),
+                "words": _(
+                    "the ledger as JSON; by is ward, district, city or zone; or units=today, districts or old-city "
+                    "for the boundaries"
+                ),
             },
             {
                 "method": "GET",
