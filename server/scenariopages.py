@@ -9,6 +9,7 @@ from server import charts
 from server.i18n import N_, m3, m3_range, ngettext, number, percent, percent_range, significant, text
 from server.i18n import date as day
 from server.i18n import gettext as _
+from server.scenariobook import STEPS
 from server.scenarioforms import ENCLOSED, SERVES, TECHNOLOGIES
 from server.scenarioledger import RELIEF_SHARE, SHOWN_YEARS
 
@@ -260,6 +261,15 @@ def law_words(p):
         state = STATES[law["then"]["state"]]
         out.append(_("By the rules of %(day)s: %(state)s.", day=day(first), state=_(state)))
     out += [text({"c_en": en, "c_vi": vi}, "c") for en, vi in rule["cautions"]] if rule else []
+    return out
+
+
+def history_rows(steps):
+    """The steps of a scenario for its page, in words."""
+    out = []
+    for s in steps:
+        words = STEPS[s["action"]]
+        out.append(s | {"words": _(words), "plants_word": ngettext("one plant", "%(num)s plants", s["plants"])})
     return out
 
 

@@ -12,8 +12,8 @@ from server.i18n import gettext as _
 from server.i18n import m3, m3_range, number, percent_range, significant, text
 from server.outlines import frame, metres, outlines
 from server.paper import BRAND, INK, QUIET, WARM, Map, Paper, cut, plain
+from server.scenariobook import Scenario
 from server.scenarioledger import FIRST_YEAR, SHOWN_YEARS
-from server.scenarios import Scenario
 
 STANDING, IDLE, SPOT = (76, 92, 94), (255, 255, 255), (179, 38, 30)
 DETAIL_M = 80.0

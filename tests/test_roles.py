@@ -153,6 +153,7 @@ POST   /plan/scenarios/<code>/lock                   planner admin
 POST   /plan/scenarios/<code>/unlock                 planner admin
 POST   /plan/scenarios/<code>/copy                   planner admin
 POST   /plan/scenarios/<code>/away                   planner admin
+POST   /plan/scenarios/<code>/back                   planner admin
 POST   /plan/scenarios/<code>/comments               inspector approver planner admin
 POST   /plan/scenarios/<code>/comments/<int:number>/remove inspector approver planner admin
 GET    /plan/scenarios/<code>/draw                   planner admin

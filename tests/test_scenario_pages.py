@@ -163,6 +163,24 @@ def test_rename_copy_lock_and_put_away_by_the_page(city, book, planner):
     assert city.send("planner", f"{path}/unlock", {"revision": 5}).status_code == 303 and not book.get(code).locked
 
 
+def test_plants_of_an_earlier_revision_come_back(city, book, planner):
+    code = book.create(planner, "Lấy lại", plants=[plant(), plant(2)])
+    path = f"{BASE}/{code}"
+    book.set_plants(planner, code, 1, [plant(year=2031)])
+    book.comment(planner, code, "ý kiến không làm bản sửa")
+    book.describe(planner, code, 2, name="Tên khác")
+    steps = book.history(code)
+    assert [(s["revision"], s["action"], s["plants"]) for s in steps] == [
+        (3, "describe", 1), (2, "plants", 1), (1, "create", 2)]  # fmt: skip
+    assert steps[0]["revision"] == book.get(code).revision
+    assert "Bring these plants back" in city.page("planner", path)
+    assert "Bring these plants back" not in city.page("inspector", path)
+    assert city.send("planner", f"{path}/back", {"revision": 3, "to": 1}).status_code == 303
+    assert book.get(code).plants == (plant(), plant(2)) and book.history(code)[0]["plants"] == 2
+    assert city.send("planner", f"{path}/back", {"revision": 3, "to": 2}).status_code == 409
+    assert city.send("planner", f"{path}/back", {"revision": 4, "to": "x"}).status_code == 400
+
+
 def test_comments_by_those_who_read(city, book, planner):
     code = book.create(planner, "Góp ý")
     path = f"{BASE}/{code}"

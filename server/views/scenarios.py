@@ -33,8 +33,8 @@ from server.i18n import gettext as _
 from server.i18n import language
 from server.outlines import outlines
 from server.paper import SIZES
+from server.scenariobook import READERS, WRITERS, Conflict, ScenarioError
 from server.scenarioledger import SHOWN_YEARS
-from server.scenarios import READERS, WRITERS, Conflict, ScenarioError
 from server.security import allowed, takes_up_to, user
 
 bp = Blueprint("scenarios", __name__, url_prefix="/plan/scenarios")
@@ -139,7 +139,7 @@ def one(code, *, form="", errors=None, status=200):
         cautions=scenariopages.cautions(figures), comments=book().comments(code, user()),
         moment=lambda iso: scenariopages.moment(iso, zone), money=scenarioforms.money_fields(typed, errors), money_told=scenarioforms.told_money(scenario.money),
         costs={y: scenariopages.metrics(figures, y, currency)[3:6] for y in SHOWN_YEARS},
-        form=form, errors=errors or {}, others=[s for s in book().all() if s.code != code][:20],
+        history=scenariopages.history_rows(book().history(code)), form=form, errors=errors or {}, others=[s for s in book().all() if s.code != code][:20],
     )  # fmt: skip
 
 
@@ -214,6 +214,19 @@ def away(code):
         return done(code, _("%(code)s is in the list again.", code=code))
     flash(_("%(code)s was put away. It is kept under “Put away”, from where it can come back.", code=code))
     return redirect(url_for(".overview"), 303)
+
+
+@bp.post("/<code>/back")
+@allowed(*WRITERS)
+def bring_back(code):
+    """The plants of an earlier revision, as a new one."""
+    held(code)
+    try:
+        wanted = int(request.form.get("to", ""))
+    except ValueError:
+        raise Refused(_("Choose the revision whose plants shall come back.")) from None
+    book().set_plants(user(), code, revision_of(request.form), book().at_revision(code, wanted))
+    return done(code, _("The plants of revision %(n)s are back.", n=wanted))
 
 
 @bp.post("/<code>/comments")
