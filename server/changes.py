@@ -106,17 +106,19 @@ def difference(layer, old, new):
         before, after = old.geometry.to_numpy()[there], new.geometry.to_numpy()[here]
         moved = _unlike_shapes(before, after)
     row_of = {int(here[i]): int(i) for i in np.flatnonzero(differs | moved)}
+    fresh = np.flatnonzero(match < 0).tolist()
+    added = dict(zip(fresh, _whole(layer, "added", now, new, fresh), strict=True))
     changes = []
-    for j in sorted([*row_of, *np.flatnonzero(match < 0).tolist()]):
+    for j in sorted([*row_of, *fresh]):
         if match[j] < 0:
-            changes.append(_whole(layer, "added", now[j], new, j))
+            changes.append(added[j])
             continue
         i = row_of[j]
         fields = {f.name: (_value(a[i], f), _value(b[i], f)) for f, (unlike, a, b) in values.items() if unlike[i]}
         shape = Shape(before[i], after[i]) if moved[i] else None
         changes.append(Change("changed", now[j], *_names(new, j), fields, shape))
-    left = set(range(len(old))) - set(there.tolist())
-    changes += [_whole(layer, "removed", was[i], old, i) for i in sorted(left)]
+    left = sorted(set(range(len(old))) - set(there.tolist()))
+    changes += _whole(layer, "removed", was, old, left)
     return Difference(layer, tuple(changes), len(here) - len(row_of))
 
 
@@ -169,14 +171,23 @@ def _names(frame, i):
     return tuple(plain(frame[n].iat[i]) if n in frame.columns else None for n in ("name_vi", "name_en"))
 
 
-def _whole(layer, kind, key, frame, i):
-    values = {f.name: plain(frame[f.name].iat[i], f.kind) for f in layer.fields}
-    fields = {n: (None, v) if kind == "added" else (v, None) for n, v in values.items() if v is not None}
-    place = frame.geometry.iat[i] if layer.geometry else None
-    shape = None
-    if place is not None:
-        shape = Shape(None, place) if kind == "added" else Shape(place, None)
-    return Change(kind, key, *_names(frame, i), fields, shape)
+def _whole(layer, kind, of, frame, at):
+    """Changes of rows that are in one version only. of: the key of every row; at: their row numbers."""
+    rows = frame.iloc[at]
+    columns = {f.name: [plain(v, f.kind) for v in rows[f.name]] for f in layer.fields}
+    places = rows.geometry.to_numpy() if layer.geometry else [None] * len(at)
+    blank = [None] * len(at)
+    names = zip(columns.get("name_vi", blank), columns.get("name_en", blank), strict=True)
+    filled = {n: values for n, values in columns.items() if any(v is not None for v in values)}
+    out = []
+    for i, (j, (vi, en), place) in enumerate(zip(at, names, places, strict=True)):
+        given = {n: values[i] for n, values in filled.items() if values[i] is not None}
+        fields = {n: (None, v) if kind == "added" else (v, None) for n, v in given.items()}
+        shape = None
+        if place is not None:
+            shape = Shape(None, place) if kind == "added" else Shape(place, None)
+        out.append(Change(kind, of[j], vi, en, fields, shape))
+    return out
 
 
 def chosen(changes, *, kind="", field="", typed=""):

@@ -6,20 +6,24 @@ Versions never change, so what was read or compared once is kept, as far as memo
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import shapely
 
 from layers import audit, rows
 from layers.asof import StoreAsOf
 from layers.catalogue import ALL
 from layers.errors import StoreError, said
 from layers.letters import fold
-from layers.store import KEPT_FOR
 from server import changes
 from server.figures import Figures
 from server.rowkeys import key_text
 
 EDITED = "edit of a row"  # source of a version that one row's form made
 COUNTED = 20_000  # up to so many rows a list says what each version changed, without being asked
+_ACTIONS = {"feature_edit": "changed", "feature_add": "added", "feature_remove": "removed"}
 _FRAME_ROWS, _CHANGES = 250_000, 250_000  # how much is kept in memory
 
 
@@ -77,12 +81,21 @@ class LayerBook:
             if key in self._frames:
                 self._frames.move_to_end(key)
                 return self._frames[key]
-        frame = rows.frame_of(ALL[name], []) if number == 0 else self.store.version(name, number)
+        frame = self._read(name, number)
         held = Held(frame, {k: i for i, k in enumerate(rows.keys(ALL[name], frame))})
         with self._lock:
             self._frames[key] = held
             self._make_room(self._frames, lambda h: len(h.frame), _FRAME_ROWS)
         return held
+
+    def _read(self, name, number):
+        if number == 0:
+            return rows.frame_of(ALL[name], [])
+        if self.store.versions().get(name) == number:
+            frame = self.store.snapshot(name)  # there already, as a rule
+            if self.store.versions().get(name) == number:
+                return frame
+        return self.store.version(name, number)
 
     @staticmethod
     def _make_room(kept, size, most):
@@ -136,8 +149,8 @@ class LayerBook:
             letters = self._letters.get(name)
         if letters is None or letters[0] != number:
             texts = [f.name for f in ALL[name].fields if f.kind == "text" and f.name not in ("source", "coord_source")]
-            columns = [held.frame[n].fillna("").to_numpy() for n in texts]
-            made = [fold(" ".join(map(str, parts))) for parts in zip(*columns, strict=True)]
+            columns = [_folded(held.frame[n]) for n in texts if held.frame[n].notna().any()]
+            made = [" ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * len(held.frame)
             letters = (number, made)
             with self._lock:
                 self._letters[name] = letters
@@ -159,8 +172,11 @@ class LayerBook:
                 if number in told:
                     entries.append(Entry(v, None, told[number]))
                 continue
-            if v["source"] == EDITED and number not in told:
-                continue  # the form of another row made it
+            if v["source"] == EDITED:
+                change = number in told and _audited(ALL[name], key, told[number])
+                if number not in told or change:  # the form of another row made it, or the audit says it all
+                    entries += [Entry(v, change)] if change else []
+                    continue
             if most is not None and read >= most:
                 more = True
                 continue
@@ -171,10 +187,10 @@ class LayerBook:
         return entries, more
 
     def _told(self, name, key):
-        """{version: {"old", "new"}} of the audit of one row."""
+        """{version: {"action", "old", "new"}} of the audit of one row."""
         with self.store.reading() as con:
             found = list(audit.rows(con, thing=f"feature:{name}/{key_text(key)}"))
-        return {r["new"]["version"]: {"old": r["old"], "new": r["new"]} for r in found if r["new"]}
+        return {r["new"]["version"]: {k: r[k] for k in ("action", "old", "new")} for r in found if r["new"]}
 
     # --- figures with the data of then ---
 
@@ -197,9 +213,28 @@ class LayerBook:
         return at - timedelta(milliseconds=1), at
 
 
-def gone_words(version):
-    """The day after which the rows of a version need no longer be kept, as a datetime."""
-    return datetime.fromisoformat(version["at"]) + KEPT_FOR
+def _folded(column):
+    """The letters of a column of texts without marks; each text that stands there often is looked at once."""
+    codes, texts = pd.factorize(column, use_na_sentinel=True)
+    known = np.array([*(fold(str(t)) for t in texts), ""], dtype=object)
+    return known[codes].tolist()
+
+
+def _audited(layer, key, told):
+    """The Change of a row as the audit of its form tells it; None where an outline was too long for the audit."""
+    old, new = told["old"] or {}, {k: v for k, v in told["new"].items() if k not in ("version", "reason")}
+    try:
+        shapes = [shapely.from_wkt(side["geometry"]) if side.get("geometry") else None for side in (old, new)]
+    except shapely.errors.GEOSException:
+        return None
+    read = {"date": date.fromisoformat, "integer": int, "number": float, "text": str}
+
+    def value(side, f):
+        return None if side.get(f.name) is None else read[f.kind](side[f.name])
+
+    fields = {f.name: (value(old, f), value(new, f)) for f in layer.fields if f.name in old or f.name in new}
+    shape = changes.Shape(*shapes) if any(s is not None for s in shapes) else None
+    return changes.Change(_ACTIONS[told["action"]], key, None, None, fields, shape)
 
 
 def book_of(extensions, store):
