@@ -5,6 +5,7 @@ made of communes of two districts, is estimated. Outlines that somebody imports 
 still say which, outlines how much.
 """
 
+import re
 from datetime import date, timedelta
 
 import numpy as np
@@ -32,6 +33,28 @@ def version_at(store, day):
     """Code of the boundary version in force on a day, or None where no version is recorded for it."""
     rows = in_force(store.snapshot("boundary_versions"), day).sort_values("valid_from", na_position="first")
     return rows["code"].iloc[-1] if len(rows) else None
+
+
+def version_of_date(store, text):
+    """Code of the version that was in force all through a date written as 2024, 2025-05 or 2025-05-17; else None.
+
+    Of several dates parted by " | " the first counts. A year in which the boundaries changed says nothing.
+    """
+    found = re.match(r"\s*(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?!\d)", text or "")
+    if not found:
+        return None
+    year, month, day = (int(n) if n else None for n in found.groups())
+    try:
+        first = date(year, month or 1, day or 1)
+    except ValueError:
+        return None
+    after = date(year + 1, 1, 1) if not month else first + timedelta(days=1) if day else _month_after(first)
+    codes = {version_at(store, d) for d in (first, after - timedelta(days=1))}
+    return codes.pop() if len(codes) == 1 else None
+
+
+def _month_after(first):
+    return (first + timedelta(days=31)).replace(day=1)
 
 
 def old_day(store):

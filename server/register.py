@@ -4,7 +4,9 @@ import pandas as pd
 
 from geo import coverage
 from geo.coverage import SCENARIOS
+from layers import boundaries
 from layers.catalogue import LAYERS
+from server.i18n import gettext as _
 from server.i18n import language, number, text
 from server.records import known, plain, source_of, unit_word
 
@@ -142,10 +144,13 @@ def facility_facts(row):
 
 
 def filed_under(services, row):
-    """The boundary version a record was filed under, in words; None where it is not recorded."""
-    code = row.get("filed_under")
+    """The boundary version a record was filed under, in words: as recorded, else by the day of its source; or None."""
+    recorded = row.get("filed_under")
+    code = recorded or boundaries.version_of_date(services.store, row.get("source_date"))
     version = code and services.figures.boundary(code)
-    return text(version, "name") if version else code
+    if not version:
+        return recorded
+    return text(version, "name") if recorded else _("%(name)s (by the date of its source)", name=text(version, "name"))
 
 
 # --- hotspots ---

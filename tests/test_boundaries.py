@@ -44,6 +44,16 @@ def test_the_version_of_a_day(starter_facts, day, code):
     assert boundaries.version_at(starter_facts, date.fromisoformat(day)) == code
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("2024", "2024"), ("2025", None), ("2025-05", "2025-01"), ("2025-06", "2025-01"), ("2025-07", "2025-07"),
+     ("2024-12-31", "2024"), ("2025-01-01 | 2019", "2025-01"), ("2024-11 (est.)", "2024"), ("2024-13", None),
+     ("2025-02-30", None), ("20245", None), ("undated", None), ("", None), (None, None)],
+)  # fmt: skip
+def test_the_version_of_a_written_date(starter_facts, text, code):
+    assert boundaries.version_of_date(starter_facts, text) == code
+
+
 def test_versions_follow_on_each_other_without_a_gap(starter_facts):
     rows = starter_facts.snapshot("boundary_versions").sort_values("valid_from", na_position="first")
     assert rows["valid_to"].iloc[:-1].tolist() == rows["valid_from"].iloc[1:].tolist()
