@@ -32,7 +32,7 @@ class Features:
         if text.next() != "{":
             raise Other
         text.skip(1)
-        found = False
+        found = there = False
         while text.next() != "}":
             if found and text.next() == ",":
                 text.skip(1)
@@ -41,6 +41,7 @@ class Features:
                 raise _broken(self._shown, "no name and value")
             text.skip(1)
             if name == "features" and text.next() == "[":
+                there = True
                 yield from self._features(text)
             else:
                 value = text.value()
@@ -49,6 +50,8 @@ class Features:
                 if name == "crs":
                     self.crs = value
             found = True
+        if not there:
+            raise Other
 
     def _features(self, text):
         text.skip(1)

@@ -48,7 +48,7 @@ _NORTH = ("lat", "latitude", "vi do", "northing", "n", "y", "toa do y", "point y
 _WKT = ("wkt", "geom wkt", "geometry", "the geom", "hinh hoc", "geom", "shape wkt")
 _PAIR = ("toa do", "coordinates", "coordinate", "location", "vi tri", "lat lon", "latlon", "lat long", "latlong",
          "lon lat", "position", "gps", "toa do gps", "kinh do vi do", "vi do kinh do", "xy", "toa do xy")  # fmt: skip
-_BESIDE = {"m", "deg", "dd", "do", "wgs", "84", "wgs84", "vn", "2000", "vn2000", "vn-2000"}
+_BESIDE = {"m", "deg", "dd", "wgs", "84", "wgs84", "vn", "2000", "vn2000", "vn-2000"}
 
 
 @dataclass(frozen=True)

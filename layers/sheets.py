@@ -14,6 +14,8 @@ from layers.errors import LayerError, said
 LOOK = 25  # rows in which the headings are looked for
 MAX_LINE = 10_000_000
 MAX_STRINGS = 300_000_000  # bytes of the shared texts of an Excel file, which are held in memory
+MAX_UNPACKED = 2_000_000_000
+csv.field_size_limit(MAX_LINE)  # an outline as WKT is longer than what csv takes by itself
 _GUARD = re.compile(r"\A'(?='*[=+\-@\t\r])")  # before a text that Excel would take for a formula
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBERED = re.compile(r"\((\d{1,3})\)")
@@ -144,7 +146,8 @@ def open_xlsx(path, sheet, shown):
     try:
         with zipfile.ZipFile(path) as archive:
             large = [m for m in archive.infolist() if m.filename == "xl/sharedStrings.xml"]
-            if large and large[0].file_size > MAX_STRINGS:
+            whole = sum(m.file_size for m in archive.infolist())
+            if whole > MAX_UNPACKED or (large and large[0].file_size > MAX_STRINGS):
                 raise LayerError.of(
                     "{name} holds too much text for an Excel file; save it as CSV.",
                     "{name} chứa quá nhiều chữ cho một tệp Excel; hãy lưu thành CSV.",

@@ -13,21 +13,16 @@ import shapely
 
 from geo import coordinates, crs, encoding
 from layers import checks, ingest
-from layers.errors import LayerError, said, vietnamese
+from layers.errors import said, vietnamese
 from layers.staging import key_text
 from server import placing
 from server.i18n import N_
+from server.readings import ImportRefused, placement_of
 
 SHOWN = 200  # warnings of each kind
 LISTED = 20  # odd rows named in one note
 _DOT_ZERO = re.compile(r"\d+\.0")  # a code that some program took for a number
 _TEXTS = 2_000  # different texts of a column by which its encoding is told
-
-
-class ImportRefused(LayerError):
-    """A file that cannot go on without a decision; the sentence says which."""
-
-    code = "import"
 
 
 class Stopped(Exception):
@@ -170,7 +165,7 @@ class Arrival:
         if self.layer.geometry is None or not self.examine():
             return
         self.notes.append(said("{en}", "{vi}", en=self.diagnosis.reason_en, vi=self.diagnosis.reason_vi))
-        self.placement = _placement(self.diagnosis, reading)
+        self.placement = placement_of(self.diagnosis, reading)
         if self._zero.any():
             self.notes.append(
                 said(
@@ -184,7 +179,7 @@ class Arrival:
 
     def settled(self, reading):
         """The placing.Placement under a reading, after examine()."""
-        return _placement(self.diagnosis, reading)
+        return placement_of(self.diagnosis, reading)
 
     def wards_named(self, rows):
         """{row: name of the ward that its texts or codes name} of some rows."""
@@ -393,55 +388,6 @@ class Arrival:
                     count=len(differing),
                 ),
             )
-
-
-def _placement(diagnosis, reading):
-    if reading == placing.PARTS:
-        if len(diagnosis.parts) < 2:
-            raise ImportRefused.of(
-                "The file does not hold several systems. {why}", "Tệp không có nhiều hệ tọa độ. {why_vi}",
-                why=diagnosis.reason_en, why_vi=diagnosis.reason_vi,
-            )  # fmt: skip
-        return placing.Placement(tuple(p.first for p in diagnosis.parts), diagnosis.rows)
-    if reading is not None:
-        return placing.Placement((reading,))
-    if diagnosis.verdict == "sure":
-        return placing.Placement((diagnosis.first,))
-    raise ImportRefused.of(
-        "{why} Say which one it is with {choices}.", "{why_vi} Hãy cho biết bằng {choices}.",
-        why=diagnosis.reason_en, why_vi=diagnosis.reason_vi, choices=_choices(diagnosis),
-    )  # fmt: skip
-
-
-def _choices(diagnosis):
-    tied = [r for part in diagnosis.parts for r in part.tied] or []
-    words = list(dict.fromkeys(option(r) for r in tied[:4]))
-    words = [PARTS_WORD, *words] if diagnosis.verdict == "mixed" else words
-    return " or ".join(f"--crs {w}" for w in words) if words else "--crs CODE"
-
-
-PARTS_WORD = placing.PARTS
-
-
-def option(reading):
-    """A reading as it is written on the command line: 9210, 9210:swapped, 4326:shifted, parts."""
-    if reading == placing.PARTS:
-        return PARTS_WORD
-    marks = [w for w, on in (("swapped", reading.swapped), ("shifted", reading.shifted)) if on]
-    return ":".join([str(reading.epsg), *marks])
-
-
-def reading_of(text):
-    """The reading named by option(); ImportRefused for one that is not known."""
-    if text.strip().lower() == PARTS_WORD:
-        return placing.PARTS
-    code, *marks = text.upper().removeprefix("EPSG:").split(":")
-    try:
-        return crs.reading(int(code), swapped="SWAPPED" in marks, shifted="SHIFTED" in marks)
-    except ValueError as e:
-        raise ImportRefused.of(
-            "'{text}' is not a reading: {why}", "'{text}' không phải là một cách đọc: {why}", text=text, why=e
-        ) from e
 
 
 def _numbered(made, layer, fill, numbers):

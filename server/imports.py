@@ -24,8 +24,9 @@ from layers.catalogue import ALL
 from layers.rows import frame_of
 from layers.staging import Staging
 from layers.trials import CHANGED, NEW, Held, Trial, compare
-from server.arrivals import Arrival, ImportRefused, Stopped, option, reading_of, steps
+from server.arrivals import Arrival, Stopped, steps
 from server.i18n import N_
+from server.readings import ImportRefused, option, reading_of
 
 __all__ = ["ImportRefused", "Prepared", "Stopped", "apply", "doctor", "option", "prepare", "reading_of", "samples"]
 

@@ -1,5 +1,6 @@
 """Files from outside: read as they stand, refused with a sentence, compared before anything is written."""
 
+import json
 import zipfile
 
 import geopandas as gpd
@@ -94,6 +95,76 @@ def test_csv_with_wkt_gives_shapes(tmp_path):
     (tmp_path / "x.csv").write_text("code;WKT\nA1;POINT (106.7 20.8)\nA2;\n", encoding="utf-8")
     got = ingest.read(tmp_path / "x.csv")
     assert got.frame.geometry.iloc[0].equals(shapely.Point(106.7, 20.8)) and got.frame.geometry.iloc[1] is None
+
+
+def test_a_long_outline_is_read_from_csv(tmp_path):
+    """Longer than the 131,072 signs that Python's csv takes by itself."""
+    shape = shapely.Point(106.7, 20.8).buffer(0.01, quad_segs=4_000)
+    assert len(shape.wkt) > 400_000
+    (tmp_path / "x.csv").write_text(f'code,wkt\nA1,"{shape.wkt}"\n', encoding="utf-8")
+    (got,) = ingest.read(tmp_path / "x.csv").frame.geometry
+    assert shapely.equals_exact(got, shape, 1e-12)
+
+
+@pytest.mark.parametrize("columns", [("X (m)", "Y (m)"), ("Toạ độ X", "Toạ độ Y"), ("Kinh độ (WGS84)", "Vĩ độ (WGS84)"),
+                                     ("LONGITUDE", "latitude"), ("Point_X", "Point_Y"), ("Lng", "Lat")])  # fmt: skip
+def test_coordinate_columns_are_known_by_many_names(columns):
+    for head in (["Mã", *columns], [columns[1], "Ghi chú", columns[0]]):
+        found = ingest.roles(head)
+        assert (found.x, found.y, found.pair, found.wkt) == (*columns, None, None)
+
+
+def test_a_geojson_that_gdal_knows_better_is_left_to_it(tmp_path):
+    (tmp_path / "x.geojson").write_text('{"type": "Feature", "properties": {"code": "A"}, "geometry": '
+                                        '{"type": "Point", "coordinates": [106.7, 20.8]}}')  # fmt: skip
+    got = ingest.read(tmp_path / "x.geojson")
+    assert got.frame["code"].tolist() == ["A"] and got.frame.geometry.iloc[0].x == 106.7
+    (tmp_path / "y.json").write_text(
+        '{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline ! read /etc/x"}'
+    )
+    with pytest.raises(LayerError, match="points to data elsewhere"):
+        ingest.read(tmp_path / "y.json")
+    (tmp_path / "z.json").write_text('{"hello": [1, 2, 3]}')
+    with pytest.raises(LayerError, match="not GeoJSON"):
+        ingest.read(tmp_path / "z.json")
+
+
+@given(st.data())
+def test_geojson_in_pieces_is_what_json_says(tmp_path_factory, data):
+    """Whatever the features hold and however the text is cut into blocks."""
+    from layers import geojson
+
+    values = (
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53), 2**53)
+        | st.text(max_size=8)
+        | st.lists(st.integers(), max_size=2)
+    )
+    features = data.draw(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    "type": st.just("Feature"),
+                    "properties": st.none() | st.dictionaries(st.text(max_size=4), values, max_size=3),
+                    "geometry": st.none() | st.just({"type": "Point", "coordinates": [106.5, 20.5]}),
+                }
+            ),
+            max_size=6,
+        )
+    )
+    whole = {"name": "x]}{", "features": features, "type": "FeatureCollection", "crs": {"a": [1]}}
+    path = tmp_path_factory.mktemp("json") / "x.json"
+    path.write_text(
+        json.dumps(whole, indent=data.draw(st.none() | st.integers(0, 3)), ensure_ascii=False), encoding="utf-8"
+    )
+    before = geojson._BLOCK
+    geojson._BLOCK = data.draw(st.integers(1, 40))
+    try:
+        walked = geojson.Features(path, "x.json")
+        assert list(walked) == features and walked.crs == {"a": [1]}
+    finally:
+        geojson._BLOCK = before
 
 
 def _zip(path, members):
