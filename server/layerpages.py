@@ -78,6 +78,8 @@ def source(version):
 
 
 _EDIT = re.compile(r"(?P<key>.*?): (?P<fields>\w+(?:, \w+)*)(?P<rest>(?:; .*)?)", re.DOTALL)
+_ROW = re.compile(r"(?P<key>.*?) (?P<done>added|removed)(?P<rest>(?:; .*)?)", re.DOTALL)
+_BACK = re.compile(r"; version (\d+) taken back$")
 _IMPORT = re.compile(
     r"(?P<new>\d+) new, (?P<changed>\d+) changed, (?P<problems>\d+) problems(?:, sha256 (?P<sha>\w+))?"
 )
@@ -90,15 +92,22 @@ def note(version):
         return ""
     if said == "first start":
         return _("first start")
-    layer = ALL.get(version["layer"])
-    edit = _EDIT.fullmatch(said) if version["source"] == EDITED and layer else None
-    if edit:
-        return f"{edit['key']}: {', '.join(label(layer, n) for n in edit['fields'].split(', '))}{edit['rest']}"
+    layer = ALL.get(version["layer"]) if version["source"] == EDITED else None
+    if layer and (edit := _EDIT.fullmatch(said)):
+        return f"{edit['key']}: {', '.join(label(layer, n) for n in edit['fields'].split(', '))}{_why(edit['rest'])}"
+    if layer and (whole := _ROW.fullmatch(said)):
+        done = KIND_WORDS[whole["done"]]
+        return f"{whole['key']}: {_(done)}{_why(whole['rest'])}"
     brought = _IMPORT.fullmatch(said)
     if brought:
         told = _("new: %(new)s, changed: %(changed)s, problems: %(problems)s", **brought.groupdict())
         return told + (f", SHA-256 {brought['sha']}" if brought["sha"] else "")
     return said
+
+
+def _why(rest):
+    back = _BACK.search(rest)
+    return f"; {_('version %(n)s taken back', n=back[1])}" if back else rest
 
 
 def version_choices(every):

@@ -554,3 +554,40 @@ def test_an_outline_of_many_corners_fits_into_the_form(office):
     }
     page = office.send("planner", f"{ZONES}/features/{zone}?lang=en", too_many)
     assert page.status_code == 422 and "24001" in page.get_data(as_text=True)
+
+
+def test_notes_of_versions_are_told_in_the_readers_words(office):
+    code = key_of_first(office)
+    office.send(
+        "planner", f"{PLANTS}/features/{code}", form_of(office, "treatment_plants", code) | {"v-design_m3d": "111"}
+    )
+    office.send("planner", f"{PLANTS}/features/{code}/undo/2")
+    office.send("planner", f"{PLANTS}/features/{code}/delete", {"base": "3", "sure": "yes", "reason": "đóng cửa"})
+    page = office.page("planner", f"{PLANTS}/versions")
+    assert f"{code}: Design capacity; version 2 taken back" in page and f"{code}: removed; đóng cửa" in page
+    vi = office.planner.get(f"{PLANTS}/versions?lang=vi").get_data(as_text=True)
+    assert f"{code}: Công suất thiết kế; hoàn tác phiên bản 2" in vi
+
+
+def test_the_ledger_of_the_command_line_with_the_data_of_then(starter_store, tmp_path, capsys):
+    import shutil
+
+    from layers.store import Store
+    from server import cli
+
+    data = shutil.copytree(starter_store, tmp_path / "data")
+    store = Store(data)
+    moment = datetime.now(UTC)
+    units = store.snapshot("admin_units").copy()
+    units["population"] *= 2
+    store.write(check(ALL["admin_units"], units), source="census", who="Planner 1")
+    store.close()
+
+    def generated(*more):
+        assert cli.main(["ledger", "--data", str(data), "--format", "json", *more]) == 0
+        return json.loads(capsys.readouterr().out)["total"]["generated"]["likely"]
+
+    now, then = generated(), generated("--data-as-of", moment.isoformat())
+    assert now > 1.3 * then
+    assert cli.main(["ledger", "--data", str(data), "--data-as-of", "2001-01-01"]) == 1
+    assert "no data yet" in capsys.readouterr().err
