@@ -84,7 +84,11 @@ def read_plant(values, number, before=None):
         return None, problems
     technology = str(values.get("technology") or USUAL["technology"])
     choice = next((t["by_enclosure"] for t in scenarioledger.technologies() if t["code"] == technology), False)
-    enclosed = {"yes": True, "no": False, True: True, False: False}.get(values.get("enclosed")) if choice else None
+    enclosed = (
+        {"yes": True, "true": True, "no": False, "false": False}.get(str(values.get("enclosed")).lower())
+        if choice
+        else None
+    )
     made = Plant(
         number, " ".join(str(values.get("name") or "").split())[:200], enclosed=enclosed, technology=technology,
         exposed=values.get("exposed") in ("yes", True), serves=str(values.get("serves") or USUAL["serves"]), **read,

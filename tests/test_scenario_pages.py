@@ -4,12 +4,15 @@ import io
 import json
 import re
 import sqlite3
+from dataclasses import asdict
 
 import browser
 import pytest
 import staffroom
+from hypothesis import given
+from hypothesis import strategies as st
 
-from server import scenariopages, security
+from server import scenariobook, scenarioforms, scenariopages, security
 from server.app import VENDOR
 from server.scenarioforms import amount
 from server.scenarioledger import Money, Plant
@@ -253,6 +256,42 @@ def test_what_cannot_be_used_is_told_by_plant_and_field(city, book, planner, doc
         answer = post_json(city, "planner", f"{BASE}/{code}/{act}", document)
         assert answer.status_code == 422 and where in answer.json["problems"], answer.json
     assert book.get(code).revision == 1
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=4,
+)  # fmt: skip
+FIELDS = (
+    "number",
+    "name",
+    "lat",
+    "lon",
+    "year",
+    "capacity_m3d",
+    "within_m",
+    "serves",
+    "technology",
+    "enclosed",
+    "exposed",
+    "cost",
+    "sewer_km",
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), anything))
+def test_whatever_is_sent_is_read_or_told(row):
+    class Empty:
+        plants = ()
+
+    sent = {str(k): str(v) for k, v in typed().items()} | row
+    plants, problems = scenarioforms.read_plants({"plants": [sent]}, Empty())
+    assert problems or len(plants) == 1
+    try:
+        scenariobook.checked(plants)
+    except scenariobook.ScenarioError as e:
+        assert e.problems
+    json.dumps([asdict(p) for p in plants])
 
 
 def test_saving_what_was_drawn_and_the_second_editor_is_told(city, book, planner):
