@@ -296,12 +296,12 @@ class Store:
             raise StoreError(f"Version {number} of {name} is not kept.")
         return frame
 
-    def within(self, name, west, south, east, north):
-        """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached."""
+    def within(self, name, west, south, east, north, *, most=None):
+        """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached. most: any so many."""
         fids = sa.text(
             f"fid IN (SELECT id FROM rtree_{name}_{geopackage.GEOMETRY_COLUMN} "
-            "WHERE maxx >= :w AND minx <= :e AND maxy >= :s AND miny <= :n)"
-        ).bindparams(w=west, s=south, e=east, n=north)
+            "WHERE maxx >= :w AND minx <= :e AND maxy >= :s AND miny <= :n LIMIT :most)"
+        ).bindparams(w=west, s=south, e=east, n=north, most=-1 if most is None else most)
         with self._engine.connect() as con:
             return tables.read(con, name, fids)
 
@@ -339,6 +339,13 @@ class Store:
         version, changed = self._newest(con).get(name, (0, None))
         live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
         return tables.read(con, name) if live else self._archived(con, name, version)
+
+    def settle_in(self, con, name):
+        """Make a version of what another program wrote into a layer, inside a transaction(), so that current() has it.
+
+        Raises StoreError where it cannot be used.
+        """
+        self._settle_edit(con, ALL[name])
 
     def version_in(self, con, name):
         """The number of the newest version of a layer as a transaction() or reading() sees it; 0 where there is none."""

@@ -225,6 +225,7 @@ class Editor:
         """
         self._may(layer)
         with self.store.transaction() as con:
+            self.store.settle_in(con, layer.name)
             frame = self.store.current(con, layer.name)
             at = self._find(layer, frame, key if key is not None else key_of(layer, mine))
             theirs = row_of(layer, None if at is None else frame.iloc[at])
@@ -249,6 +250,7 @@ class Editor:
         """Delete a row; Saved. Clash where it is gone, or was changed since `base` and nobody said `sure`."""
         self._may(layer)
         with self.store.transaction() as con:
+            self.store.settle_in(con, layer.name)
             frame = self.store.current(con, layer.name)
             at = self._find(layer, frame, key)
             theirs = row_of(layer, None if at is None else frame.iloc[at])

@@ -403,9 +403,8 @@ def draw_map(store, layer, shape, settings):
 
 def neighbours(store, layer, key, west, south, east, north):
     """FeatureCollection of the other places of a layer within a frame, to see and to snap to."""
-    frame = store.within(layer.name, west, south, east, north)
     features = []
-    for _i, series in frame.head(NEAR + 1).iterrows():
+    for _i, series in store.within(layer.name, west, south, east, north, most=NEAR + 1).iterrows():
         row = row_of(layer, series)
         if row.place is None or key_of(layer, row) == key:
             continue

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 from datetime import UTC, date, datetime, timedelta
 
 import geopandas as gpd
@@ -372,6 +373,59 @@ def test_the_same_change_twice_writes_once(edited):
     assert other.save(PLANTS, ("T1",), shown, mine).version == 4
     assert one.save(PLANTS, ("T1",), shown, mine) is None
     assert len(store.history("treatment_plants")) == 4
+
+
+def test_what_another_program_wrote_meanwhile_is_no_less_than_what_a_person_did(edited):
+    store, one, _other = edited
+    shown = now_of(store)
+    with store.transaction() as con:  # as QGIS does: the row and the time of change, no version
+        con.exec_driver_sql("UPDATE treatment_plants SET design_m3d=70, note_vi='QGIS'")
+        con.exec_driver_sql(
+            "UPDATE gpkg_contents SET last_change='2999-01-01T00:00:00Z' WHERE table_name='treatment_plants'"
+        )
+    with pytest.raises(Clash) as told:
+        one.save(PLANTS, ("T1",), shown, Row(shown.values | {"design_m3d": 99.0}, shown.place))
+    assert told.value.merged.clashes == ("design_m3d",) and told.value.theirs.values["design_m3d"] == 70.0
+    made = one.save(PLANTS, ("T1",), shown, Row(shown.values | {"area_ha": 5.0}, shown.place))
+    kept = now_of(store).values
+    assert (kept["design_m3d"], kept["note_vi"], kept["area_ha"]) == (70.0, "QGIS", 5.0) and set(made.taken) == {
+        "design_m3d",
+        "note_vi",
+    }
+
+
+def test_two_editors_in_the_same_instant(edited):
+    store, one, other = edited
+    shown = now_of(store)
+    ready, said = threading.Barrier(2), []
+
+    def save(editor, value):
+        ready.wait()
+        try:
+            editor.save(PLANTS, ("T1",), shown, Row(shown.values | {"design_m3d": value}, shown.place))
+            said.append(value)
+        except Clash:
+            said.append("asked")
+
+    threads = [threading.Thread(target=save, args=args) for args in ((one, 101.0), (other, 102.0))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert said.count("asked") == 1 and now_of(store).values["design_m3d"] in said
+    assert len(store.history("treatment_plants")) == 4
+
+
+def test_rows_with_days_and_blanks_in_their_key_are_edited(filled):
+    layer = ALL["plant_states"]
+    one = Editor(filled, _user("planner"), lambda: datetime.now(UTC))
+    frame = filled.snapshot("plant_states")
+    for at in {int(frame["valid_from"].notna().idxmax()), int(frame["valid_from"].isna().idxmax())}:
+        shown = featureedits.row_of(layer, frame.iloc[at])
+        key = featureedits.key_of(layer, shown)
+        one.save(layer, key, shown, Row(shown.values | {"note_en": "seen"}))
+        held = layerbook.LayerBook(filled).now("plant_states")[1]
+        assert held.frame["note_en"].iat[held.at[key]] == "seen" and len(held.frame) == len(frame)
 
 
 def test_a_deleted_row_and_a_changed_row_are_not_lost(edited):

@@ -591,3 +591,17 @@ def test_the_ledger_of_the_command_line_with_the_data_of_then(starter_store, tmp
     assert now > 1.3 * then
     assert cli.main(["ledger", "--data", str(data), "--data-as-of", "2001-01-01"]) == 1
     assert "no data yet" in capsys.readouterr().err
+
+
+def test_a_row_is_not_saved_over_an_edit_that_is_not_used_and_nothing_typed_is_lost(office):
+    store, code = office.services.store, key_of_first(office)
+    form = form_of(office, "treatment_plants", code) | {"v-design_m3d": "4711"}
+    with store.transaction() as con:
+        con.exec_driver_sql("UPDATE treatment_plants SET kind='castle'")
+        con.exec_driver_sql(
+            "UPDATE gpkg_contents SET last_change='2999-01-01T00:00:00Z' WHERE table_name='treatment_plants'"
+        )
+    answer = office.send("planner", f"{PLANTS}/features/{code}?lang=en", form)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422 and "edited by another program" in page and 'value="4711"' in page
+    assert len(versions(office)) == 1

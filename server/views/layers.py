@@ -270,8 +270,8 @@ def add(name):
         if errors:
             raise FormError(errors)
         made = editor().save(layer, None, None, mine, reason=request.form.get("reason", ""))
-    except FormError as error:
-        return form_page(layer, Row({}), form=request.form, errors=error.errors, status=422)
+    except (FormError, LayerError) as error:
+        return form_page(layer, Row({}), form=request.form, errors=errors_of(error), status=422)
     return redirect(url_for("layers.feature", name=name, key=rowkeys.key_text(made.key), saved=made.version), 303)
 
 
@@ -297,6 +297,11 @@ def gone(layer, key, *, mine=None, status=404):
     return page("layer_gone.html", status, layer=layer, title=layerpages.title(layer), key=rowkeys.key_text(key),
                 key_words=layerpages.key_words(key), past=layerpages.past(layer, entries),
                 hidden=layerpages.hidden(layer, mine) if mine else None)  # fmt: skip
+
+
+def errors_of(error):
+    """{field: sentence} of what the checks or the store say; "" is the form as a whole."""
+    return getattr(error, "errors", None) or {"": " ".join(map(layerpages.sentence, error.problems))}
 
 
 def chosen_of(layer, mine, theirs, key):
@@ -325,9 +330,9 @@ def save(name, key):
         if errors:
             raise FormError(errors)
         made = editor().save(layer, parts, base, mine, reason=request.form.get("reason", ""))
-    except FormError as error:
+    except (FormError, LayerError) as error:
         return form_page(
-            layer, base or mine, key=parts, version=shown, form=request.form, errors=error.errors, status=422
+            layer, base or mine, key=parts, version=shown, form=request.form, errors=errors_of(error), status=422
         )
     except Clash as clash:
         return both(layer, parts, clash)

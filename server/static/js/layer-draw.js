@@ -238,7 +238,7 @@
   const near = L.layerGroup().addTo(map);
   let request = 0;
   async function neighbours() {
-    if (map.getZoom() < 11) {
+    if (map.getZoom() < 12) {
       near.clearLayers();
       return;
     }
