@@ -36,6 +36,7 @@ BEFORE = {
     "redoing": "undone",
 }  # where work that wrote nothing leaves an import
 FORGOTTEN = timedelta(days=1)  # a file that did not come whole
+STOPPED = {"en": "The work was stopped. Nothing was written.", "vi": "Công việc đã dừng. Không có gì được ghi."}
 GRACE = timedelta(seconds=60)  # between an import that waits for its job and the job's number in it
 CHECK, APPLY = "import-check", "import-apply"
 
@@ -193,7 +194,7 @@ class Imports:
             "en": "The work on this import was lost with its program. Nothing was written; begin it again.",
             "vi": "Công việc của lần nạp này bị mất cùng chương trình. Chưa có gì được ghi; hãy làm lại.",
         }
-        error = None if state == "stopped" else (job.error if job is not None and job.error else lost)
+        error = STOPPED if state == "stopped" else (job.error if job is not None and job.error else lost)
         state = BEFORE.get(one.state, state)
         with self.store.transaction() as con:
             now = self._row(con, one.number)

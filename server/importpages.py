@@ -129,7 +129,9 @@ def first_step(one, look):
     """The step that a page shows when none was asked for."""
     if one.state == "refused" and ((look or {}).get("doctor") or {}).get("verdict") == "refused":
         return "place"
-    return {"layer": "file", "place": "place", "columns": "columns", "ready": "trial", "applied": "done",
+    if one.state == "checking":
+        return "trial" if one.choices.get("seen") else "file"
+    return {"applying": "done", "undoing": "done", "redoing": "done", "layer": "file", "place": "place", "columns": "columns", "ready": "trial", "applied": "done",
             "undone": "done"}.get(one.state, "file")  # fmt: skip
 
 
