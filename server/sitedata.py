@@ -37,7 +37,7 @@ LAYERS = {
     "receptors": ("code", "name_vi", "name_en", "geometry_quality"),
     "intakes": ("code", "name_vi", "name_en", "geometry_quality"),
     "protected_areas": ("code", "name_vi", "name_en", "geometry_quality"),
-    "water_bodies": ("code", "name_vi", "name_en", "tidal"),
+    "water_bodies": ("code", "name_vi", "name_en", "tidal", "geometry_quality"),
     "land": ("code",),
     "industrial_zones": ("code", "name_vi", "name_en", "kind", "geometry_quality"),
     "port_areas": ("code", "name_vi", "name_en", "geometry_quality"),

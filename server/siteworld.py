@@ -208,12 +208,12 @@ class _Sources:
     def _water(self):
         """Water that is drawn as an area or a line, and what of the study area is not land."""
         frame = self.data.layers.get("water_bodies")
+        land, _ = self._layer("land")
         shapes, why = [], ()
         if frame is not None and len(frame):
             drawn = frame[frame.geom_type != "Point"]
             why = ("only_labels",) if len(drawn) < len(frame) else ()
-            shapes += [in_crs(drawn, METRIC, "water_bodies")] if len(drawn) else []
-        land, _ = self._layer("land")
+            shapes += [self._wet(drawn)] if len(drawn) else []
         if land is not None:
             sea = shapely.difference(self.area.iloc[0], shapely.union_all(land.values))
             shapes += [gpd.GeoSeries([sea], crs=METRIC)] if sea.area > 0 else []
@@ -228,7 +228,22 @@ class _Sources:
         drawn = frame[frame.geom_type != "Point"]
         if not len(drawn):
             return None, ("only_labels",)
-        return in_crs(drawn, METRIC, "water_bodies"), ("only_labels",) if len(drawn) < len(frame) else ()
+        return self._wet(drawn), ("only_labels",) if len(drawn) < len(frame) else ()
+
+    def _wet(self, drawn):
+        """Waters in EPSG:9210 without the land in them: of a schematic outline, such as a sea drawn for the map, all land;
+        of another one its islands, the parts of the land that lie for the most part in it."""
+        waters, (land, _) = in_crs(drawn, METRIC, "water_bodies"), self._layer("land")
+        if land is None:
+            return waters
+        parts, out = shapely.get_parts(land.values), []
+        rough = drawn["geometry_quality"] == "schematic" if "geometry_quality" in drawn else [False] * len(drawn)
+        for water, schematic in zip(waters, rough, strict=True):
+            inside = shapely.area(shapely.intersection(parts, water)) > 0.5 * shapely.area(parts)
+            dry = parts if schematic else parts[inside]
+            out.append(shapely.difference(water, shapely.union_all(dry)) if len(dry) else water)
+        out = gpd.GeoSeries(out, crs=METRIC)
+        return out[~out.is_empty]
 
     def _zones(self):
         return self._several(industrial_zones=lambda f: f["kind"] != "economic_zone", port_areas=None)

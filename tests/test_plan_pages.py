@@ -442,6 +442,15 @@ def test_a_decimal_comma_is_taken_as_people_type_it(office, ran):
     assert both[0] == both[1] == [20.85, 106.68]
 
 
+def test_an_island_in_the_sea_that_is_drawn_for_the_map_is_land(office):
+    """The schematic outline of the gulf covers Cát Bà; the layer of the land says otherwise."""
+    code = draft(office)
+    island = office.planner.get(f"/plan/{code}/why.json?lang=en&lat=20.79&lon=106.99").get_json()
+    assert {r["code"]: r["state"] for r in island["rules"]}["water"] == "kept"
+    gulf = office.planner.get(f"/plan/{code}/why.json?lang=en&lat=20.60&lon=106.95").get_json()
+    assert gulf["state"] == "excluded" and {r["code"]: r["state"] for r in gulf["rules"]}["water"] == "broken"
+
+
 def test_a_blocked_place_is_not_chosen_again_and_a_forced_one_is(office, ran):
     copied = office.services.studies.copy(office.users["planner"], ran)
     run(office, copied)
