@@ -338,6 +338,29 @@ def test_label_points_are_no_water(tmp_path):
     assert (rule(made, "water")["status"], rule(made, "water")["why"]) == ("unchecked", ["only_labels"])
 
 
+def test_an_island_in_a_sea_drawn_over_it_is_land(tmp_path):
+    """The sea covers the east, 5000 to 8000; the village stands on an island of the land layer, 5500 to 7500 x 1000 to 3000."""
+    sea = st.named([st.box(5000, -500, 9000, 5000)], "SEA", tidal=[None])
+    land = st.named([st.box(0, 0, 5000, 4000), st.box(5500, 1000, 7500, 3000)], "L")
+    data = st.town(water_bodies=sea, land=land)
+    world = siteworld.build(st.question(), data)
+    places = [st.at(5300, 2000), st.at(5700, 2700), st.at(7300, 1300), st.at(7700, 2000)]
+    found = siteworld.why(world, [p.x for p in places], [p.y for p in places], 0)
+    assert [f["allowed"] for f in found] == [False, True, True, False]
+
+
+def test_of_a_schematic_sea_all_land_is_dry(tmp_path):
+    """The same sea drawn for the map reaches to 3000, over a mainland that ends at 5000."""
+    land = st.named([st.box(0, 0, 5000, 4000)], "L")
+    allowed = {}
+    for quality in ("schematic", "surveyed"):
+        sea = st.named([st.box(3000, -500, 9000, 5000)], "SEA", tidal=[None], geometry_quality=[quality])
+        world = siteworld.build(st.question(), st.town(water_bodies=sea, land=land))
+        places = [st.at(4500, 800), st.at(5200, 800)]
+        allowed[quality] = [f["allowed"] for f in siteworld.why(world, [p.x for p in places], [p.y for p in places], 0)]
+    assert allowed == {"schematic": [True, False], "surveyed": [False, False]}
+
+
 def test_an_even_surface_is_told(tmp_path):
     even = st.people()
     even = type(even)(even.values, even.transform, even.crs, tags={"method": "spread over ward land", "source": "x"})
