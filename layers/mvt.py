@@ -5,6 +5,7 @@ bytes of each feature are put together one by one. Pure: shapes in web Mercator 
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -253,7 +254,7 @@ def varints(values):
     return out.tobytes(), end
 
 
-def _varint(n):
+def _long_varint(n):
     out = bytearray()
     while n > 0x7F:
         out.append((n & 0x7F) | 0x80)
@@ -262,8 +263,15 @@ def _varint(n):
     return bytes(out)
 
 
+_SHORT = [_long_varint(n) for n in range(1 << 14)]  # most lengths and places are below
+
+
+def _varint(n):
+    return _SHORT[n] if n < 1 << 14 else _long_varint(n)
+
+
 def _field(number, payload):
-    return _varint((number << 3) | 2) + _varint(len(payload)) + payload
+    return _SHORT[(number << 3) | 2] + _varint(len(payload)) + payload
 
 
 def _tags(properties, rows):
@@ -280,6 +288,7 @@ def _tags(properties, rows):
     return keys, values, tags
 
 
+@lru_cache(maxsize=20_000, typed=True)  # the same names stand in the tiles of every zoom
 def _value(v):
     if isinstance(v, bool | np.bool_):
         body = b"\x38" + (b"\x01" if v else b"\x00")

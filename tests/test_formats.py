@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 import zipfile
 from datetime import date
 from xml.etree import ElementTree
@@ -425,23 +426,119 @@ def test_hostile_text_stays_text(tmp_path):
     assert b"<script>" not in formats.export("samples", frame, "kml")
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=has_parquet if k == "parquet" else ()) for k in formats.KINDS if k != "parquet"]
-)
+# --- back through our own door ---
+
+ODD = ("NA", "nan", "NULL", "None", "true", "007", "1e5", "1,5", "1/2", "2025-07-01", "-", "=1+1", "'=1", "+84 225 123", "@x",
+       "a;b,c\td", 'nói "được"', "dòng một\ndòng hai", "<b>&amp;</b>", "${x}`\\", "Thuỷ Nguyên – Hải Phòng", "ĐỒ SƠN", "đất ở",
+       "Lưu lượng nước thải", "'", "''", "\u200bvô hình", "喂", "😀")  # fmt: skip
+# Real words: the importer takes what is no Vietnamese for a legacy encoding and mends it, as it should.
+SYLLABLES = ("nước", "thải", "đô", "thị", "Quận", "Kiến", "An", "Vĩnh", "Bảo", "xử", "lý", "khử", "mặn", "ỷ", "Ấp", "Đường", "bãi", "rác",
+             "Tràng", "Cát", "hồ", "chứa", "1.200", "m³/ngày", "(2024)", "–", "&", "<5", "\"A\"", "50 %", "n/a", "km²", "QCVN", "40:2025")  # fmt: skip
+words = st.one_of(
+    st.sampled_from(ODD), st.lists(st.sampled_from(SYLLABLES), min_size=1, max_size=120).map(" ".join)
+).filter(lambda t: t.strip() == t != "")
+near_lon, near_lat = st.floats(106.45, 106.85), st.floats(20.65, 20.98)
+ISLAND = shapely.box(107.70, 20.12, 107.74, 20.15)  # Bạch Long Vĩ
+
+
+@st.composite
+def city_areas(draw):
+    """An area, with a hole in it, of several parts, or with an island far off."""
+    x, y, w, h = draw(near_lon), draw(near_lat), draw(st.floats(0.0001, 0.1)), draw(st.floats(0.0001, 0.1))
+    whole = shapely.box(x, y, x + w, y + h)
+    if draw(st.booleans()):
+        whole -= shapely.box(x + w / 4, y + h / 4, x + w / 2, y + h / 2)
+    parts = draw(st.sampled_from(((), (ISLAND,), (shapely.box(x + 2 * w, y, x + 3 * w, y + h), ISLAND))))
+    return shapely.union_all([whole, *parts])
+
+
+city_places = st.builds(shapely.Point, near_lon, near_lat)
+SHAPES = {"Point": city_places, "Polygon": city_areas(), "Geometry": st.one_of(city_places, city_areas())}
+
+
+@st.composite
+def layer_rows(draw, name):
+    """Some rows of a layer of the catalogue: every field, with what may be missing missing now and then."""
+    layer, rows = ALL[name], []
+    kinds = {"text": words, "number": st.floats(0, 100), "integer": st.integers(1900, 2100), "date": days}
+    for i in range(draw(st.integers(1, 4))):
+        row = {}
+        for f in layer.fields:
+            value = st.sampled_from([c.value for c in f.allowed]) if f.allowed else kinds[f.kind]
+            row[f.name] = draw(value if f.required else st.none() | value)
+        if row.get("valid_from") and row.get("valid_to") and row["valid_to"] <= row["valid_from"]:
+            row["valid_to"] = None
+        row["code"] = f"RT{i}"
+        missing = draw(st.booleans()) and layer.geometry != "Polygon"
+        row["geometry"] = None if missing else draw(SHAPES[layer.geometry])
+        row["geometry_quality"] = "none" if missing else "surveyed"
+        rows.append(row)
+    shapes = np.array([*(r.pop("geometry") for r in rows), None], dtype=object)[:-1]
+    frame = pd.DataFrame(rows, columns=[f.name for f in layer.fields], dtype=object)
+    return check(layer, gpd.GeoDataFrame(frame, geometry=shapes, crs=4326), repair=False).rows
+
+
+def said(value):
+    return unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else value
+
+
+DOOR = [(kind, crs) for kind in formats.KINDS if kind != "parquet" for crs in (4326, 9210, 9209)
+        if crs == 4326 or not formats.KINDS[kind].only_degrees]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "crs"), DOOR)
+@settings(
+    max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)  # fmt: skip
+@given(st.data())
+def test_every_format_comes_back_through_our_own_importer(starter_facts, tmp_path, kind, crs, data):
+    """No attribute, no diacritic and no more than 0.1 mm is lost, whatever the texts, shapes and gaps."""
+    from server import imports
+
+    name = data.draw(st.sampled_from(["industrial_zones", "service_areas", "treatment_plants"]))
+    frame = data.draw(layer_rows(name))
+    path = tmp_path / f"{name}.{kind}"
+    path.write_bytes(formats.export(name, frame, kind, crs, outlines=True))
+    # of one place or two the coordinate doctor is not sure, so the person says which system it is
+    with imports.prepare(starter_facts, name, path, reading=imports.reading_of(str(crs))) as made:
+        assert not made.trial.refused, made.trial.refused
+        assert not set(made.left_out) & set(ALL[name].by_name), made.left_out
+        back = made.checked().rows.set_index("code")
+    assert sorted(back.index) == sorted(frame["code"])
+    layer = ALL[name]
+    for f in layer.fields[1:]:
+        there = dict(zip(frame["code"], formats.plain_values(frame[f.name], f.kind), strict=True))
+        here = dict(zip(back.index, formats.plain_values(back[f.name], f.kind), strict=True))
+        for code, value in there.items():
+            if f.kind == "number" and value is not None:
+                assert here[code] == pytest.approx(value, rel=1e-14 if kind == "xlsx" else 0, abs=0), f.name
+            else:
+                assert said(here[code]) == said(value), (f.name, code)
+    for code, shape in zip(frame["code"], frame.geometry, strict=True):
+        other = back.geometry[code]
+        if shape is None:
+            assert other is None or other.is_empty
+            continue
+        assert far_m(shape, other) < TENTH_MM
+        assert len(shapely.get_parts(shape)) == len(shapely.get_parts(other))
+        rings = [shapely.get_num_interior_rings(shapely.get_parts(g)).sum() for g in (shape, other)]
+        assert rings[0] == rings[1]
+
+
+@pytest.mark.parametrize("kind", [k for k in formats.KINDS if k != "parquet"])
 @pytest.mark.parametrize("crs", [4326, 9210])
 @pytest.mark.parametrize("name", ["treatment_plants", "admin_units"])
 def test_our_own_importer_takes_our_files_back(starter_facts, tmp_path, name, kind, crs):
-    """Nothing new, nothing changed; of areas a sheet holds a point only, which is refused, not taken."""
+    """Nothing new, nothing changed, nothing refused."""
     from server import imports
 
     path = tmp_path / f"{name}.{kind}"
     path.write_bytes(formats.export(name, starter_facts.snapshot(name), kind, crs, outlines=True))
     reading = imports.reading_of(str(crs)) if kind in ("csv", "xlsx") else None
-    made = imports.prepare(starter_facts, name, path, reading=reading)
-    trial = made.trial
-    if kind == "xlsx" and name == "admin_units":
-        assert not trial.new and not trial.changed and {p.field for p in trial.refused} == {"geometry"}
-        return
-    assert not trial.new and not trial.refused and len(trial.changed) + trial.same == len(starter_facts.snapshot(name))
-    for differences in trial.changed.values():  # the importer takes blanks from the ends of texts
-        assert all(a.strip() == b.strip() for a, b in differences.values())
+    with imports.prepare(starter_facts, name, path, reading=reading) as made:
+        trial = made.trial
+        assert not trial.new and not trial.refused
+        assert len(trial.changed) + trial.same == len(starter_facts.snapshot(name))
+        for differences in trial.changed.values():  # the importer takes blanks from the ends of texts
+            assert all(a.strip() == b.strip() for a, b in differences.values())
