@@ -137,14 +137,19 @@
   let timer = null;
   let running = null;
   let again = false;
+  let typing = false;
 
-  function ask() {
-    if (running) {
-      again = true;
-      return;
-    }
+  /** Asks soon, and while a plant is dragged again and again; letters that are typed get a rest first. */
+  function ask(rest = 40) {
+    if (timer !== null && rest === 40 && !typing) return;
     clearTimeout(timer);
-    timer = setTimeout(send, 40);
+    typing = rest > 40;
+    timer = setTimeout(() => {
+      timer = null;
+      typing = false;
+      if (running) again = true;
+      else send();
+    }, rest);
   }
 
   async function send() {
@@ -230,8 +235,7 @@
       keep();
       ask();
     } else {
-      clearTimeout(timer);
-      timer = setTimeout(() => !running && send(), 350);
+      ask(350);
       buttons.save.disabled = saving;
     }
   });
