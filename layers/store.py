@@ -24,12 +24,15 @@ import sqlalchemy as sa
 from layers import archive, audit, geopackage, migrations, rows, rules, tables
 from layers.catalogue import ALL
 from layers.checks import CheckedLayer, check
-from layers.errors import LayerError, StoreError, said
+from layers.errors import LayerError, StoreError, said, vietnamese
 
 SCHEMA_VERSION = 3
 KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
-_GATED = "{name} changes through the register only, where a second person approves what becomes public."
+_GATED = (
+    "{name} changes through the register only, where a second person approves what becomes public.",
+    "{label} chỉ thay đổi qua sổ theo dõi, nơi người thứ hai duyệt nội dung công khai.",
+)
 log = logging.getLogger("cangxanh")
 
 
@@ -117,8 +120,10 @@ class Store:
             with self._writing() as con:
                 yield con
         except sa.exc.OperationalError as e:
-            raise StoreError(
-                f"Nothing was written: {e.orig}. Check the disk, or that no other program holds the file."
+            raise StoreError.of(
+                "Nothing was written: {why}. Check the disk, or that no other program holds the file.",
+                "Chưa ghi gì: {why}. Hãy kiểm tra ổ đĩa, hoặc chương trình khác có đang giữ tệp không.",
+                why=e.orig,
             ) from e
 
     @contextmanager
@@ -187,7 +192,7 @@ class Store:
             try:
                 self._adopt(con, name)
             except (LayerError, ValueError, TypeError, sa.exc.SQLAlchemyError, shapely.errors.ShapelyError) as e:
-                told = e.problems if isinstance(e, LayerError) else [f"{name} cannot be read any more ({e})."]
+                told = e.problems if isinstance(e, LayerError) else [_unreadable(name, e)]
                 self._refused[name] = (changed, tuple(told))
                 log.warning("an edit of %s by another program is not used: %s", name, " ".join(told))
                 return
@@ -195,7 +200,7 @@ class Store:
     def _adopt(self, con, name):
         """The rows as another program left them become a version; LayerError where they cannot."""
         if ALL[name].gated:
-            raise LayerError(_GATED.format(name=name))
+            raise LayerError.of(*_GATED, name=name, label=ALL[name].vi)
         checked = check(ALL[name], tables.read(con, name))
         note = " ".join(checked.repairs) or None
         records = rows.records(checked.layer, checked.rows)
@@ -293,7 +298,10 @@ class Store:
     def _archived(self, con, name, number):
         frame = archive.frame(con, ALL[name], number)
         if frame is None:
-            raise StoreError(f"Version {number} of {name} is not kept.")
+            raise StoreError.of(
+                "Version {number} of {name} is not kept.", "Không còn giữ phiên bản {number} của {label}.",
+                number=number, name=name, label=ALL[name].vi,
+            )  # fmt: skip
         return frame
 
     def within(self, name, west, south, east, north, *, most=None):
@@ -409,10 +417,13 @@ class Store:
             try:
                 return self._adopt(con, layer.name)
             except LayerError as e:
-                raise StoreError(
-                    f"{layer.name} was edited by another program in a way that is not used; mend that edit, or put "
-                    f"the last version back, before writing to the layer. {e.problems[0]}"
-                ) from e
+                raise StoreError.of(
+                    "{layer} was edited by another program in a way that is not used; mend that edit, or put "
+                    "the last version back, before writing to the layer. {why}",
+                    "{label} đã bị chương trình khác sửa theo cách không dùng được; hãy sửa lại, hoặc khôi phục phiên bản "
+                    "cuối, trước khi ghi vào lớp. {why_vi}",
+                    layer=layer.name, label=layer.vi, why=e.problems[0], why_vi=vietnamese(e.problems[0]),
+                ) from e  # fmt: skip
         good = check(layer, self._archived(con, layer.name, version), repair=False)
         con.execute(tables.of[layer.name].delete())
         tables.insert(con, layer, rows.records(layer, good.rows))
@@ -448,7 +459,7 @@ class Store:
     def restore(self, name, number, *, who="system"):
         """Put an earlier version of a layer back, as a new version; StoreError for a layer behind the gate."""
         if ALL[name].gated:
-            raise StoreError(_GATED.format(name=name))
+            raise StoreError.of(*_GATED, name=name, label=ALL[name].vi)
         frame = self.version(name, number)
         checked = check(ALL[name], frame, repair=False)
         self.write(checked, source=f"version {number}", who=who, note=f"version {number} put back")
@@ -470,6 +481,13 @@ class Store:
 
 def _iso(at):
     return at.isoformat(timespec="milliseconds")
+
+
+def _unreadable(name, error):
+    return said(
+        "{name} cannot be read any more ({why}).", "Không đọc được {label} nữa ({why}).",
+        name=name, label=ALL[name].vi, why=error,
+    )  # fmt: skip
 
 
 def _is_there(layer, key):

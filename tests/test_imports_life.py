@@ -10,6 +10,8 @@ import numpy as np
 import openpyxl
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from layers import formats
 from layers.catalogue import ALL
@@ -240,3 +242,71 @@ def test_a_mended_list_of_refused_rows_comes_in(filled, tmp_path):
     (tmp_path / "mended.csv").write_text(body, encoding="utf-8")
     with imports.prepare(filled, "waste_sites", tmp_path / "mended.csv", **more) as prepared:
         assert prepared.trial.new == [("Z1",)] and prepared.checked().rows["name_vi"].tolist() == ["=1+1"]
+
+
+@pytest.fixture(scope="module")
+def good_files(tmp_path_factory):
+    """A small good file of each kind, as bytes by suffix."""
+    folder, out = tmp_path_factory.mktemp("good"), {}
+    frame = gpd.GeoDataFrame(
+        {"code": ["A1", "A2"], "name_vi": ["Trường", "Bệnh viện"], "source": "s"},
+        geometry=gpd.points_from_xy([106.7, 106.6], [20.8, 20.9]), crs=4326,
+    )  # fmt: skip
+    for kind in ("gpkg", "geojson", "fgb"):
+        frame.to_file(folder / f"x.{kind}")
+        out[kind] = (folder / f"x.{kind}").read_bytes()
+    frame.to_file(folder / "p.shp", encoding="UTF-8")
+    with zipfile.ZipFile(folder / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in sorted(folder.glob("p.*")):
+            archive.write(part, part.name)
+    out["zip"] = (folder / "x.zip").read_bytes()
+    out["csv"] = "code;name_vi;lon;lat\nA1;Trường;106.7;20.8\nA2;Bệnh viện;106.6;20.9\n".encode()
+    out["kml"] = formats.export("receptors", frame.assign(**dict.fromkeys(
+        [f.name for f in ALL["receptors"].fields if f.name not in frame], None)), "kml")  # fmt: skip
+    book = openpyxl.Workbook()
+    for row in (["code", "name_vi", "lon", "lat"], ["A1", "Trường", 106.7, 20.8]):
+        book.active.append(row)
+    book.save(folder / "x.xlsx")
+    out["xlsx"] = (folder / "x.xlsx").read_bytes()
+    return out
+
+
+KINDS = ("gpkg", "geojson", "fgb", "zip", "csv", "kml", "xlsx")
+
+
+@pytest.mark.filterwarnings("ignore")  # GDAL and openpyxl grumble about broken files in many ways
+@settings(max_examples=80)
+@given(st.data())
+def test_a_file_broken_in_any_way_is_refused_or_read_whole(starter_facts, good_files, tmp_path_factory, data):
+    """Truncated, with bytes changed, moved or repeated, under its own or another name: a LayerError or a trial."""
+    kind, name = data.draw(st.sampled_from(KINDS)), data.draw(st.sampled_from(KINDS))
+    body = bytearray(good_files[kind])
+    for _ in range(data.draw(st.integers(0, 4))):
+        at = data.draw(st.integers(0, len(body)))
+        what = data.draw(st.sampled_from(["cut", "set", "put", "drop", "twice"]))
+        if what == "cut":
+            del body[at:]
+        elif what == "set":
+            body[at : at + 1] = data.draw(st.binary(min_size=1, max_size=4))
+        elif what == "put":
+            body[at:at] = data.draw(
+                st.sampled_from([b"\x00", b'"', b";;;;", b"\xff\xfe", b"NaN", b"{", b"<", b"=1+1", b"9" * 400])
+            )
+        elif what == "drop":
+            del body[at : at + data.draw(st.integers(1, 50))]
+        else:
+            body[at:at] = body[at : at + 200]
+    path = tmp_path_factory.mktemp("broken") / f"x.{data.draw(st.sampled_from([kind, name]))}"
+    path.write_bytes(bytes(body))
+    before = starter_facts.stamp()
+    try:
+        imports.samples(path, layer_name="receptors")
+        with imports.prepare(
+            starter_facts, "receptors", path, fill=FILL, reading=imports.reading_of("4326"), mode="append"
+        ) as prepared:
+            trial = prepared.trial
+            assert trial.new_count + trial.changed_count + trial.same + trial.refused_count == prepared.rows
+            imports.write_refused(prepared, path.with_name("refused.csv"))
+    except LayerError as e:
+        assert e.en and e.vi
+    assert starter_facts.stamp() == before
