@@ -276,8 +276,8 @@ class Imports:
             layer = one.layer
             if "layer" in chosen:
                 layer = self._layer(chosen.pop("layer"), Path(one.name).suffix in importdoor.RASTERS)
-                if layer != one.layer:
-                    for name in ("columns", "fill", "seen", "remembered"):
+                if (layer, chosen.get("sheet", choices.get("sheet"))) != (one.layer, choices.get("sheet")):
+                    for name in ("columns", "fill", "seen", "reading"):
                         choices.pop(name, None)
                 choices["layer_by"] = "person"
             choices |= chosen

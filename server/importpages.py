@@ -96,6 +96,8 @@ def steps(one, look, at):
             state = place
         if key == "place" and place == "skipped" and one.layer:
             state = "skipped"
+        if key == "columns" and one.layer and one.layer.startswith("raster:"):
+            state = "skipped"
         if key == at and not (key == "done" and one.state == "applied"):
             state = "wrong" if one.state in ("refused", "failed") else "now"
         url = f"/admin/import/{one.number}?step={key}" if key != at and opens(one, look, key) else None
@@ -358,7 +360,8 @@ def _facts(one, facts):
     if "people" in facts:
         out.append((_("People on our grid"), number(facts["people"], 0)))
     if "columns" in facts:
-        size = f"{number(facts['cell'], 6 if facts['cell_unit'] == '°' else 1)} {facts['cell_unit']}"
+        cell = number(facts["cell"], 6).rstrip("0").rstrip(",.")
+        size = f"{cell} {facts['cell_unit']}"
         out.append((_("Cells"), f"{number(facts['columns'], 0)} × {number(facts['rows'], 0)}, {size}"))
         out.append((_("Coordinate system"), facts["crs"]))
     if "land_covered" in facts:

@@ -281,6 +281,23 @@ def test_layers_of_the_gate_and_layers_that_are_none_cannot_be_chosen(office):
     assert one(office, number).state == "layer"
 
 
+def test_another_sheet_of_a_workbook_can_be_chosen(office, tmp_path):
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
+        pd.DataFrame({"code": ["S1"], "name_vi": ["Bãi"], "kind": ["dump"]}).to_excel(
+            book, sheet_name="Một", index=False
+        )
+        pd.DataFrame({"Mã": ["S2"], "Tên": ["Bãi"], "Loại": ["landfill"]}).to_excel(book, sheet_name="Hai", index=False)
+    number = send(office, "a.xlsx", (tmp_path / "a.xlsx").read_bytes(), "waste_sites")
+    html = office.page("planner", f"/admin/import/{number}?step=file")
+    assert 'id="sheet"' in html and '<option value="Hai"' in html
+    act(office, number, "columns", **fields(office, number, **FILL))
+    act(office, number, "file", layer="waste_sites", sheet="Hai")
+    assert one(office, number).state == "columns" and "Loại" in page(office, number)
+    act(office, number, "columns", **fields(office, number, **FILL))
+    act(office, number, "apply")
+    assert {"S2"} == {"S1", "S2"} & set(office.services.store.snapshot("waste_sites")["code"])
+
+
 def test_what_is_wrong_with_the_mapping_is_told_together(office):
     number = send(office, "a.csv", waste(office), "waste_sites")
     wrong = {
