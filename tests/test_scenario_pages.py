@@ -302,6 +302,9 @@ def test_saving_what_was_drawn_and_the_second_editor_is_told(city, book, planner
     assert [p.name for p in book.get(code).plants] == ["Trạm A", HOSTILE]
     late = post_json(city, "planner", f"{BASE}/{code}/plants", document | {"plants": []})
     assert late.status_code == 409 and "Somebody else" in late.json["message"] and len(book.get(code).plants) == 2
+    kept = post_json(city, "planner", f"{BASE}/{code}/plants", document | {"as_copy": True})
+    copy = book.get(kept.json["url"].rsplit("/", 1)[-1])
+    assert copy.copied_from == code and len(copy.plants) == 2 and book.get(code).revision == 2, "nothing drawn is lost"
     page = city.page("planner", f"{BASE}/{code}")
     assert "<img src=x" not in page
     page = city.page("planner", f"{BASE}/{code}/draw")

@@ -315,6 +315,11 @@ def save(code):
     plants, problems = scenarioforms.read_plants(document, scenario)
     if problems:
         raise ScenarioError("Some plants cannot be used as they are.", problems)
+    if document.get("as_copy") is True:  # somebody else was quicker: what was drawn becomes a scenario of its own
+        name = _("Copy of %(name)s", name=scenario.name)[:120]
+        made = book().create(user(), name, note=scenario.note, plants=plants, money=scenario.money, copied_from=code)
+        flash(_("What you drew is saved as %(code)s; %(other)s stays as it is.", code=made, other=code))
+        return jsonify(url=url_for(".one", code=made))
     revision = document.get("revision")
     book().set_plants(user(), code, revision if isinstance(revision, int) else -1, plants)
     flash(_("The plants are saved."))

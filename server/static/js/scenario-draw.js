@@ -281,12 +281,12 @@
 
   /* --- save --- */
 
-  buttons.save.addEventListener("click", async () => {
+  async function save(more) {
     keep();
     saving = true;
     show();
     try {
-      const answer = await post(`${base}/plants`, JSON.stringify({ plants, revision: start.revision }));
+      const answer = await post(`${base}/plants`, JSON.stringify({ plants, revision: start.revision, ...more }));
       const told = await answer.json();
       if (answer.ok) {
         saved = past[now];
@@ -294,13 +294,16 @@
         return;
       }
       complain(told.problems || {});
-      if (!told.problems || !Object.keys(told.problems).length) say(told.message || t("The server did not answer as expected. Try again."));
+      if (!Object.keys(told.problems || {}).length) say(told.message || t("The server did not answer as expected. Try again."));
+      if (answer.status === 409) buttons.copy.hidden = false; // somebody else was quicker
     } catch {
       say(t("The server cannot be reached. What you drew is still here."));
     }
     saving = false;
     show();
-  });
+  }
+  buttons.save.addEventListener("click", () => save({}));
+  buttons.copy.addEventListener("click", () => save({ as_copy: true }));
   window.addEventListener("beforeunload", (event) => {
     if (JSON.stringify(plants) !== saved) event.preventDefault();
   });
