@@ -22,7 +22,7 @@ from server.figures import Figures
 from server.rowkeys import key_text
 
 EDITED = "edit of a row"  # source of a version that one row's form made
-COUNTED = 20_000  # up to so many rows a list says what each version changed, without being asked
+COUNTED = 5_000  # up to so many rows a list says what each version changed, without being asked
 _ACTIONS = {"feature_edit": "changed", "feature_add": "added", "feature_remove": "removed"}
 _FRAME_ROWS, _CHANGES = 250_000, 250_000  # how much is kept in memory
 
@@ -116,15 +116,23 @@ class LayerBook:
             self._make_room(self._differences, lambda d: len(d.changes), _CHANGES)
         return made
 
-    def counts(self, version, kept):
+    def counts(self, version, kept, actions):
         """What a version changed against the one before, as Difference.counts; None where that cannot or need not be said.
 
-        kept: the numbers of the versions whose rows are there.
+        kept: the numbers of the versions whose rows are there. actions: of edits().
         """
         number, name = version["version"], version["layer"]
+        if number in actions:
+            return dict.fromkeys((*changes.KINDS, "shape"), 0) | {actions[number]: 1}
         if not {number, number - 1} <= kept | {0} or version["rows"] > COUNTED:
             return None
         return self.difference(name, number - 1, number).counts
+
+    def edits(self, name):
+        """{version: kind of change} of the versions that the form of one row made, from the audit."""
+        with self.store.reading() as con:
+            found = list(audit.rows(con, thing=f"feature:{name}/*"))
+        return {r["new"]["version"]: _ACTIONS[r["action"]] for r in found if r["new"] and r["action"] in _ACTIONS}
 
     # --- one row ---
 

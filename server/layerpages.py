@@ -107,7 +107,7 @@ def note(version):
 
 def _why(rest):
     back = _BACK.search(rest)
-    return f"; {_('version %(n)s taken back', n=back[1])}" if back else rest
+    return "; " + _("version %(n)s taken back", n=back[1]) if back else rest
 
 
 def version_choices(every):
@@ -139,11 +139,12 @@ def version_rows(book, name, *, most):
     """(rows of the newest versions, how many there are): what a version is and what it changed."""
     every = book.versions(name)
     kept = {v["version"] for v in every if v["kept"]}
-    return [_version(book, v, kept) for v in every[:most]], len(every)
+    edits = book.edits(name)
+    return [_version(book, v, kept, edits) for v in every[:most]], len(every)
 
 
-def _version(book, v, kept):
-    counts = book.counts(v, kept)
+def _version(book, v, kept, edits):
+    counts = book.counts(v, kept, edits)
     return v | {
         "when": accountpages.moment(v["at"]), "who": who(v), "source": source(v), "note": note(v), "counts": counts,
         "words": counts_words(counts) if counts else "", "short": v["sha256"][:12],

@@ -1,6 +1,7 @@
 /* The form of one row: what was changed is marked, leaving with something unsaved asks first, nothing is sent twice. */
 "use strict";
 (() => {
+  const t = window.cangxanh.t;
   document.querySelector("[data-focus]")?.focus();
   const form = document.querySelector("form[data-unsaved]");
   if (!form) return;
@@ -27,12 +28,22 @@
     drawn = true;
     look();
   });
+  const button = form.querySelector(".save-bar button, .form-end button");
+  const label = button?.textContent;
   form.addEventListener("submit", (event) => {
     if (sending) event.preventDefault();
     sending = true;
+    if (button) {
+      button.setAttribute("aria-busy", "true");
+      button.textContent = t("Saving…");
+    }
   });
   window.addEventListener("pageshow", () => {
     sending = false;
+    if (button) {
+      button.removeAttribute("aria-busy");
+      button.textContent = label;
+    }
   });
   window.addEventListener("beforeunload", (event) => {
     if (!sending && look()) event.preventDefault();
