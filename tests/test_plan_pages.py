@@ -318,6 +318,13 @@ def test_a_run_is_shown_while_it_waits_and_the_answer_comes_when_it_is_done(offi
     assert "Cancelled" in office.page("planner", f"/plan/{code}")
     run(office, code)
     assert "plan-lead" in office.page("planner", f"/plan/{code}")
+    office.send("planner", f"/plan/{code}/run")
+    office.send("planner", f"/jobs/{study(office, code)['job']}/cancel")
+    worker.work_off(office.services)
+    page = office.page("planner", f"/plan/{code}")
+    assert "plan-lead" in page and "Run again" in page, (
+        "the answer of the run before stays, and another run can be asked for"
+    )
 
 
 def test_the_answer_shows_the_figures_of_the_result_file(office, ran):
