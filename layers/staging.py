@@ -99,6 +99,19 @@ class Staging:
                 held = first, first + count, self._raw_piece(first)[0]
             yield number, held[2].iloc[number - held[0]].to_dict()
 
+    def raw_shapes(self, numbers):
+        """{number: shape} of those rows that have one, in the system of the file."""
+        out, held = {}, (None, -1, None)
+        for number in sorted(set(numbers)):
+            if held[0] is None or not held[0] <= number < held[1]:
+                first, count = self._con.execute(
+                    "SELECT first, count FROM raw WHERE first<=? ORDER BY first DESC LIMIT 1", (number,)
+                ).fetchone()
+                held = first, first + count, self._raw_piece(first)[1]
+            if held[2] is not None and held[2][number - held[0]] is not None:
+                out[number] = held[2][number - held[0]]
+        return out
+
     # --- as they were checked ---
 
     def take_keys(self, numbers, keys):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import shapely
 
 from geo import crs
 from layers import checks, ingest
@@ -263,7 +264,8 @@ def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expe
 def write_refused(prepared, path):
     """The refused rows as a CSV with their reasons, to mend and import again; the number of rows.
 
-    Columns: those of the file, the geometry as WKT where it has any, then row, column, value and reason.
+    Columns: those of the file, the geometry as WKT (in EPSG:4326 where its system is known) where the file holds
+    shapes, then row, column, value and reason.
     """
     fields = {f: c for c, f in prepared.columns.items()}
     reasons = {}
@@ -272,17 +274,28 @@ def write_refused(prepared, path):
     if not reasons:
         return 0
     names = list(prepared.staging.columns)
+    shaped = ingest.roles(names).wkt is None
+    shapes = prepared.staging.raw_shapes(reasons) if shaped else {}
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*names, "row", "column", "value", "reason"])
+        writer.writerow([*names, *(["wkt"] if shapes else []), "row", "column", "value", "reason"])
         for row, cells in prepared.staging.raw_rows(reasons):
             told = reasons[row]
             columns = dict.fromkeys(fields.get(p.field, p.field) or "" for p in told)
             values = dict.fromkeys(p.value for p in told if p.value is not None)
             line = [ingest.cell(cells[n]) for n in names]
+            line += [_wkt(prepared.placement, shapes.get(row), row)] if shapes else []
             line += [str(row + 1), " | ".join(columns), " | ".join(values), " ".join(told)]
             writer.writerow([_harmless(c) for c in line])
     return len(reasons)
+
+
+def _wkt(placement, shape, row):
+    if shape is None or shape.is_empty:
+        return ""
+    if placement is not None:
+        shape = placement.shapes(np.array([shape], dtype=object), row)[0]
+    return "" if shape is None else shapely.to_wkt(shape, rounding_precision=9)
 
 
 def _harmless(text):

@@ -244,6 +244,19 @@ def test_a_mended_list_of_refused_rows_comes_in(filled, tmp_path):
         assert prepared.trial.new == [("Z1",)] and prepared.checked().rows["name_vi"].tolist() == ["=1+1"]
 
 
+def test_refused_areas_keep_their_outline(filled, tmp_path):
+    box = shapely.box(106.7, 20.8, 106.72, 20.82)
+    frame = gpd.GeoDataFrame({"code": ["S1", None], "name_vi": "Vùng", "plant": "WW01"}, geometry=[box, box], crs=4326)
+    frame.to_crs(9210).to_file(tmp_path / "x.gpkg")
+    more = {"fill": FILL, "reading": imports.reading_of("9210")}
+    with imports.prepare(filled, "service_areas", tmp_path / "x.gpkg", **more) as prepared:
+        assert prepared.trial.new == [("S1",)] and imports.write_refused(prepared, tmp_path / "back.csv") == 1
+    with open(tmp_path / "back.csv", encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert shapely.hausdorff_distance(shapely.from_wkt(row["wkt"]), box) < 1e-7
+    assert (row["row"], row["column"]) == ("2", "code") and "code is missing" in row["reason"]
+
+
 @pytest.fixture(scope="module")
 def good_files(tmp_path_factory):
     """A small good file of each kind, as bytes by suffix."""
