@@ -8,6 +8,7 @@ import json
 import sqlite3
 from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -90,27 +91,31 @@ class Staging:
 
     def raw_rows(self, numbers):
         """(number, {column: value}) of some rows, in their order."""
-        numbers, held = sorted(set(numbers)), (None, -1, None)
-        for number in numbers:
-            if held[0] is None or not held[0] <= number < held[1]:
-                first, count = self._con.execute(
-                    "SELECT first, count FROM raw WHERE first<=? ORDER BY first DESC LIMIT 1", (number,)
-                ).fetchone()
-                held = first, first + count, self._raw_piece(first)[0]
-            yield number, held[2].iloc[number - held[0]].to_dict()
+        for number, cells, _ in self._raw_rows(sorted(set(numbers))):
+            yield number, cells
 
-    def raw_shapes(self, numbers):
-        """{number: shape} of those rows that have one, in the system of the file."""
-        out, held = {}, (None, -1, None)
-        for number in sorted(set(numbers)):
-            if held[0] is None or not held[0] <= number < held[1]:
+    def _raw_rows(self, numbers):
+        """(number, {column: value}, shape or None) of rows in rising order; one piece is in memory at once."""
+        first, end, frame, shapes = 0, 0, None, None
+        for number in numbers:
+            if not first <= number < end:
                 first, count = self._con.execute(
                     "SELECT first, count FROM raw WHERE first<=? ORDER BY first DESC LIMIT 1", (number,)
                 ).fetchone()
-                held = first, first + count, self._raw_piece(first)[1]
-            if held[2] is not None and held[2][number - held[0]] is not None:
-                out[number] = held[2][number - held[0]]
-        return out
+                end, (frame, shapes, _, _) = first + count, self._raw_piece(first)
+            yield number, frame.iloc[number - first].to_dict(), None if shapes is None else shapes[number - first]
+
+    def refused(self):
+        """(number, problems, {column: value}, shape or None) of every refused row, row by row."""
+        numbers = (row for (row,) in self._con.execute("SELECT DISTINCT row FROM problems ORDER BY row"))
+        for (number, cells, shape), (_, told) in zip(
+            self._raw_rows(numbers), groupby(self.problems(), key=lambda p: p.row), strict=True
+        ):
+            yield number, list(told), cells, shape
+
+    def has_shapes(self):
+        """Whether the file held shapes, not only columns."""
+        return self._con.execute("SELECT 1 FROM shapes LIMIT 1").fetchone() is not None
 
     # --- as they were checked ---
 

@@ -267,27 +267,22 @@ def write_refused(prepared, path):
     Columns: those of the file, the geometry as WKT (in EPSG:4326 where its system is known) where the file holds
     shapes, then row, column, value and reason.
     """
-    fields = {f: c for c, f in prepared.columns.items()}
-    reasons = {}
-    for p in prepared.staging.problems():
-        reasons.setdefault(p.row, []).append(p)
-    if not reasons:
+    if not prepared.trial.refused_count:
         return 0
-    names = list(prepared.staging.columns)
-    shaped = ingest.roles(names).wkt is None
-    shapes = prepared.staging.raw_shapes(reasons) if shaped else {}
+    fields, staging = {f: c for c, f in prepared.columns.items()}, prepared.staging
+    names = list(staging.columns)
+    shaped = staging.has_shapes() and ingest.roles(names).wkt is None
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*names, *(["wkt"] if shapes else []), "row", "column", "value", "reason"])
-        for row, cells in prepared.staging.raw_rows(reasons):
-            told = reasons[row]
+        writer.writerow([*names, *(["wkt"] if shaped else []), "row", "column", "value", "reason"])
+        for row, told, cells, shape in staging.refused():
             columns = dict.fromkeys(fields.get(p.field, p.field) or "" for p in told)
             values = dict.fromkeys(p.value for p in told if p.value is not None)
             line = [ingest.cell(cells[n]) for n in names]
-            line += [_wkt(prepared.placement, shapes.get(row), row)] if shapes else []
+            line += [_wkt(prepared.placement, shape, row)] if shaped else []
             line += [str(row + 1), " | ".join(columns), " | ".join(values), " ".join(told)]
             writer.writerow([_harmless(c) for c in line])
-    return len(reasons)
+    return prepared.trial.refused_count
 
 
 def _wkt(placement, shape, row):
