@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from server import scenariopages
 from server.i18n import date as day
 from server.i18n import gettext as _
-from server.i18n import m3, m3_range, number, percent_range, significant, text
+from server.i18n import m3, m3_range, number, percent, percent_range, significant, text
 from server.outlines import frame, metres, outlines
 from server.paper import BRAND, INK, QUIET, WARM, Map, Paper, cut, plain
 from server.scenariobook import Scenario
 from server.scenarioledger import FIRST_YEAR, SHOWN_YEARS
+from server.signs import PART_LOOK
+from server.words import word
 
 STANDING, IDLE, SPOT = (76, 92, 94), (255, 255, 255), (179, 38, 30)
 DETAIL_M = 80.0
+PART_COLOURS = {part: tuple(bytes.fromhex(look[0][1:])) for part, look in PART_LOOK.items()}
 
 
 # --- a scenario ---
@@ -218,6 +221,7 @@ def side_column(pdf, x, y, wide, key, metrics, scenario=None, plants=(), title=N
 def _tables(services, pdf, figures, year, currency):
     pdf.add_page()
     pdf.heading(_("The ledger year by year, likely case in m³ a day"))
+    _bars(pdf, figures)
     rows = []
     for y in SHOWN_YEARS:
         r = scenariopages.year_of(figures, y)
@@ -254,6 +258,36 @@ def _tables(services, pdf, figures, year, currency):
             _("People"),
         ]
         pdf.table_of(heads, rows, (30, 12, 16, 12, 12, 12), numbers=range(1, 6))
+
+
+def _bars(pdf, figures):
+    """The ledger of every shown year as a bar of its parts, with the parts in words below."""
+    k, parts = pdf.k_text, scenariopages.parts_there(figures)
+    left, wide, high, top = pdf.edge + 17 * k, pdf.epw - 17 * k, 3.6 * k, pdf.get_y()
+    pdf.set_draw_color(255, 255, 255)
+    pdf.set_line_width(0.2)
+    for i, y in enumerate(SHOWN_YEARS):
+        row, at = scenariopages.year_of(figures, y), top + i * 4.6 * k
+        pdf.face(7.2)
+        pdf.text(pdf.edge, at + high * 0.75, plain(scenariopages.year_word(y)))
+        x, whole = left, sum(row["parts"][p]["likely"] for p in parts) or 1.0
+        for p in parts:
+            share = row["parts"][p]["likely"] / whole
+            pdf.set_fill_color(*PART_COLOURS[p])
+            pdf.rect(x, at, wide * share, high, style="DF")
+            if share > 0.05:
+                pdf.face(6.5, "B", (255, 255, 255) if sum(PART_COLOURS[p]) < 420 else INK)
+                pdf.text(x + 1.2 * k, at + high * 0.74, percent(share).replace("\u00a0", " "))
+            x += wide * share
+    x, at = left, top + len(SHOWN_YEARS) * 4.6 * k + 0.6 * k
+    for p in parts:
+        pdf.set_fill_color(*PART_COLOURS[p])
+        pdf.rect(x, at, 3.2 * k, 2.6 * k, style="F")
+        pdf.face(7)
+        words = plain(word("part", p))
+        pdf.text(x + 4.2 * k, at + 2.2 * k, words)
+        x += 9 * k + pdf.get_string_width(words)
+    pdf.set_y(at + 5 * k)
 
 
 def _closing(services, pdf, figures, year):
