@@ -28,7 +28,7 @@
     drawn = true;
     look();
   });
-  const button = form.querySelector(".save-bar button, .form-end button");
+  const button = form.querySelector(".save-bar button") || form.querySelector(".form-end button:not([type])");
   const label = button?.textContent;
   form.addEventListener("submit", (event) => {
     if (sending) event.preventDefault();
