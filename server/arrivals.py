@@ -39,6 +39,17 @@ def steps(progress, stop):
     return step
 
 
+class _Some:
+    """How many odd rows there were, and the first of them."""
+
+    def __init__(self):
+        self.count, self.rows = 0, []
+
+    def take(self, found):
+        self.count += len(found)
+        self.rows += found[: SHOWN - len(self.rows)]
+
+
 class Arrival:
     """One file between its reading and the trial."""
 
@@ -240,7 +251,7 @@ class Arrival:
     def check(self, held, fill, mode):
         """Check every row against the catalogue; what can be taken lies in the scratch file then."""
         layer, staging = self.layer, self.staging
-        differing, elsewhere, repaired = [], [], 0
+        differing, elsewhere, repaired = _Some(), _Some(), 0
         label_points = self._points_only_label()
         for first, frame, shapes, high, unread in staging.raw():
             count = len(frame)
@@ -265,11 +276,13 @@ class Arrival:
             staging.repaired(_renumbered(checked.repairs, numbers[at]))
             if layer.geometry:
                 repaired += int(high.sum())
-                elsewhere += self._elsewhere(frame, first)
-                differing += [
-                    (int(numbers[at[i]]), *rest, _shown_key(layer, checked.rows, i))
-                    for i, *rest in placing.areas_that_differ(layer, checked.rows)
-                ]
+                elsewhere.take(self._elsewhere(frame, first))
+                differing.take(
+                    [
+                        (int(numbers[at[i]]), *rest, _shown_key(layer, checked.rows, i))
+                        for i, *rest in placing.areas_that_differ(layer, checked.rows)
+                    ]
+                )
             self._step(0.4 + 0.4 * (first + count) / max(self.rows, 1), N_("Rows are checked"))
         staging.refuse_doubled()
         staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
@@ -368,24 +381,24 @@ class Arrival:
                     "Tọa độ là các điểm còn lớp này gồm các vùng: đường biên giữ nguyên.",
                 )
             )
-        if elsewhere:
+        if elsewhere.count:
             self._warn(
-                elsewhere,
+                elsewhere.rows,
                 lambda found: placing.misplaced_sentence(self._wards, found),
                 said(
                     "Points in another ward than the row says ({count})",
                     "Các điểm nằm ở phường xã khác với dòng ghi ({count})",
-                    count=len(elsewhere),
+                    count=elsewhere.count,
                 ),
             )
-        if differing:
+        if differing.count:
             self._warn(
-                differing,
+                differing.rows,
                 lambda found: placing.area_sentence(found[-1], found[:-1]),
                 said(
                     "Official areas that differ from the drawn ones by more than 5 % ({count})",
                     "Diện tích công bố lệch hơn 5 % so với hình vẽ ({count})",
-                    count=len(differing),
+                    count=differing.count,
                 ),
             )
 
