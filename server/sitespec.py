@@ -219,6 +219,8 @@ class _Reader(Reader):
         out["seed"] = self.number("seed", given.get("seed", 0), 0, 2**32 - 1, whole=True)
         if out["model"] == "coverage" and out["number"] is None and out["budget"] is None and not self.problems:
             self.wrong("number", N_("Give a number of plants or a budget."))
+        if out["model"] == "median" and out["number"] is None and not self.problems:
+            self.wrong("number", N_("Give a number of plants."))
         if out["budget"] is not None or out["model"] == "cheapest":
             for k, size in enumerate(out["sizes"]):
                 if size["cost"] is None:

@@ -453,7 +453,15 @@ def _check_forced(world, candidates):
 
 def _no_site(world, counts):
     """Which rule takes most of the land."""
-    worst = max((c for c in counts if c not in ("free",)), key=lambda c: counts[c], default="outside")
+    if not any(counts.values()):
+        words = said(
+            N_("No cell of %(cell)s m has its middle in the study area: choose smaller cells."), cell=world.grid.cell_m
+        )
+        return Infeasible("no_site", words["en"], words["vi"])
+    if counts.get("free"):
+        words = said(N_("No place that was looked at is left: ask for more sites, or give some."))
+        return Infeasible("no_site", words["en"], words["vi"])
+    worst = max(counts, key=lambda c: counts[c])
     total = max(world.area.area.sum() / world.grid.cell_m**2, 1)
     words = said(
         N_("No place in the study area keeps all the rules; “%(rule)s” alone takes %(share)s %% of it. Loosen a rule, choose enclosed works or a smaller size, or enlarge the area."),

@@ -42,6 +42,7 @@ def refused(**fields):
         ({"sizes": [{"capacity_m3_day": -1}]}, "sizes[0].capacity_m3_day", "0.001 to"),
         ({"sizes": [{"capacity_m3_day": 1}], "budget": 5}, "sizes[0].cost", "about money"),
         ({"number": None}, "number", "number of plants or a budget"),
+        ({"number": None, "model": "median"}, "number", "number of plants"),
         ({"number": 1.5}, "number", "whole number"),
         ({"model": "best"}, "model", "one of"),
         ({"rules": [{"code": "moon"}]}, "rules[0].code", "no rule moon"),

@@ -522,6 +522,21 @@ def test_what_cannot_be_is_a_sentence_that_names_the_binding_rule(fields, bindin
     assert (tmp_path / "study.xlsx").exists()
 
 
+def test_where_no_site_is_left_the_sentence_says_what_to_do(tmp_path):
+    tiny = gpd.GeoSeries([st.box(510, 510, 540, 540)], crs=9210).to_crs(4326).iloc[0].wkt
+    made = answer(tmp_path, area={"wkt": tiny})
+    assert made["infeasible"]["en"] == "No cell of 100 m has its middle in the study area: choose smaller cells."
+    wet = answer(tmp_path, given=[{"code": "X", **st.lonlat(*NEVER["water"])}], candidates={"count": 0})
+    assert wet["infeasible"]["en"].startswith("No place that was looked at is left")
+    assert [r["code"] for r in wet["refused"]] == ["X"]
+
+
+@pytest.mark.parametrize("fields", [{"number": 0}, {"number": None, "budget": 0}])
+def test_nothing_may_be_built(fields, tmp_path):
+    made = answer(tmp_path, **fields)
+    assert (made["plan"]["value"], made["sites"], made["flows"], made["infeasible"]) == (0, [], [], None)
+
+
 def test_along_a_network_only_what_it_joins_is_served(tmp_path):
     """One road runs through both villages; it is broken at the river until the bridge is drawn."""
     west = shapely.LineString([st.at(0, 2000), st.at(3800, 2000)])
