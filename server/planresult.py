@@ -10,7 +10,7 @@ from flask import url_for
 from server import atlas, maps, plancharts, planmap
 from server.i18n import date as day
 from server.i18n import gettext as _
-from server.i18n import language, m3, number, percent, significant
+from server.i18n import language, m3, ngettext, number, percent, significant
 from server.i18n import text as both
 from server.planpage import moment, technology_word, unchecked_words, words_of
 from server.planwhy import measure
@@ -81,14 +81,22 @@ def lead(result):
     if plan is None:
         return result["infeasible"][language()] if result["infeasible"] else _("There is no plan.")
     count, unit = len(result["sites"]), unit_of(result)
+    said = {"unit": unit, "m3": m3(plan["served_m3_day"]), "people": _people(plan["people"])}
     if plan["model"] == "covering":
-        return _("%(n)s new plants leave nobody out of reach: %(m3)s %(unit)s of %(people)s people.", n=number(count), unit=unit,
-                 m3=m3(plan["served_m3_day"]), people=_people(plan["people"]))  # fmt: skip
-    if plan["model"] in ("p-median", "costs"):
-        return _("%(n)s new plants take %(m3)s %(unit)s, on ways of %(km)s km on average.", n=number(count), unit=unit,
-                 m3=m3(plan["served_m3_day"]), km=number(_mean_km(result), 1))  # fmt: skip
-    return _("%(n)s new plants take %(m3)s %(unit)s of %(people)s people that no plant takes today.", n=number(count), unit=unit,
-             m3=m3(plan["gain_m3_day"]), people=_people(plan["gain_people"]))  # fmt: skip
+        return ngettext(
+            "One new plant leaves nobody out of reach: %(m3)s %(unit)s of %(people)s people.",
+            "%(num)s new plants leave nobody out of reach: %(m3)s %(unit)s of %(people)s people.", count, **said,
+        )  # fmt: skip
+    if plan["model"] in ("median", "cheapest"):
+        return ngettext(
+            "One new plant takes %(m3)s %(unit)s, on ways of %(km)s km on average.",
+            "%(num)s new plants take %(m3)s %(unit)s, on ways of %(km)s km on average.", count, **said, km=number(_mean_km(result), 1),
+        )  # fmt: skip
+    said |= {"m3": m3(plan["gain_m3_day"]), "people": _people(plan["gain_people"])}
+    return ngettext(
+        "One new plant takes %(m3)s %(unit)s of %(people)s people that no plant takes today.",
+        "%(num)s new plants take %(m3)s %(unit)s of %(people)s people that no plant takes today.", count, **said,
+    )  # fmt: skip
 
 
 def _people(value):
@@ -105,8 +113,8 @@ def status_words(result):
     plan = result["plan"]
     if plan is None:
         return words_of("binding", result["infeasible"]["rule"]) if result["infeasible"] else ""
-    load = unit_of(result)
-    value, bound = _of_goal(plan, plan["value"], load), _of_goal(plan, plan["bound"], load)
+    load, money = unit_of(result), result["spec"]["money"]
+    value, bound = _of_goal(plan, plan["value"], load, money), _of_goal(plan, plan["bound"], load, money)
     status = words_of("status", plan["status"])
     if plan["gap"] is None:
         return _("Found: %(value)s (%(status)s). How near to the best is not known.", value=value, status=status)
@@ -120,13 +128,14 @@ def status_words(result):
              gap=gap, status=status)  # fmt: skip
 
 
-def _of_goal(plan, value, load):
+def _of_goal(plan, value, load, money):
     """A value of the goal, as precise as it is, with its unit. Plants that stand are in it."""
     if value is None:
         return "–"
-    unit = {"m3": load, "people": _("people"), "plants": _("plants"), "m3 m": f"{load} × m"}.get(plan["goal"])
+    units = {"m3": load, "people": _("people"), "plants": _("plants"), "distance": f"{load} × m", "cost": money}
     standing = {"m3": plan["standing_m3_day"], "people": plan["standing_people"]}.get(plan["goal"]) or 0
-    said = f"{number(value, 0) if abs(value) >= 10 else number(value)} {unit or plan['goal']}"
+    whole = abs(value) >= 10 and plan["goal"] != "cost"
+    said = f"{number(value, 0) if whole else number(value)} {units.get(plan['goal'], plan['goal'])}"
     if plan["model"] == "coverage" and standing:
         return _("%(sum)s by all plants together", sum=said)
     return said

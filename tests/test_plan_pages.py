@@ -520,6 +520,26 @@ def test_a_question_that_cannot_be_met_says_which_rule_binds(office, ran):
     assert "cannot be done" in office.page("planner", "/plan")
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("covering", "out of reach"), ("median", "on ways of"), ("cheapest", "on ways of")],
+)
+def test_the_other_models_are_asked_and_answered_too(office, ran, model, words):
+    spec = copy.deepcopy(study(office, ran)["spec"])
+    spec |= {"model": model, "number": 12, "within_m": 30_000.0, "cost_per_m3_km": 0.001}
+    spec["sizes"] = [{"capacity_m3_day": 60_000.0, "cost": 900.0}]
+    code = office.services.studies.create(office.users["planner"], spec)
+    run(office, code)
+    result = office.services.studies.result(code)
+    page = office.page("planner", f"/plan/{code}")
+    lead = page[page.index("plan-lead") :][:600]
+    if result["infeasible"]:
+        assert result["infeasible"]["en"] in page
+    else:
+        assert words in lead and 'id="curve"' not in page
+        assert all(f'id="site-{s["code"]}"' in page for s in result["sites"])
+
+
 def test_a_hostile_name_stays_text(office):
     code = draft(office, name=f"Trạm {HOSTILE}")
     for path in ("/plan", f"/plan/{code}", f"/plan/{code}/edit/goal", f"/plan/{code}/edit/run"):
@@ -532,7 +552,7 @@ def test_a_hostile_name_stays_text(office):
 def made(status, value, bound, gap, **more):
     plan = {"model": "coverage", "goal": "m3", "status": status, "value": value, "bound": bound, "gap": gap}
     plan |= {"standing_m3_day": 0.0, "standing_people": 0.0} | more
-    return {"plan": plan, "infeasible": None}
+    return {"plan": plan, "infeasible": None, "spec": {"money": "tỷ đồng"}}
 
 
 @pytest.mark.parametrize(
@@ -542,9 +562,14 @@ def made(status, value, bound, gap, **more):
         (made("optimal", 12300.0, 12300.0, 0.0), ("proven best", "12,300")),
         (made("limit", 12300.0, 15000.0, 0.18), ("18.0%", "within the effort allowed")),
         (
-            made("limit", 7.0, 6.0, 0.142857, model="set covering", goal="plants"),
+            made("limit", 7.0, 6.0, 0.142857, model="covering", goal="plants"),
             ("7 plants", "below 6 plants", "14.3%"),
         ),
+        (
+            made("gap", 900.5, 880.25, 0.0225, model="cheapest", goal="cost"),
+            ("900.5 tỷ đồng", "below 880.25 tỷ đồng", "2.2%"),
+        ),
+        (made("gap", 9e6, 8e6, 0.111, model="median", goal="distance"), ("9,000,000 m³/day × m", "11.1%")),
         (made("limit", 10000.0, None, None), ("not known",)),
     ],
 )
