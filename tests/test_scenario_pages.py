@@ -404,6 +404,22 @@ def test_geopackage_and_workbook_hold_the_figures_of_the_page(city, book, planne
     assert [c.value for c in sheets["By year"]["A"]][1:] == [y["year"] for y in figures["years"]]
 
 
+def test_sheets_are_given_out_in_both_sizes_and_nothing_else(city, book, planner):
+    one, two = (book.create(planner, name, plants=[plant(year=2026)]) for name in ("In ra", "In cùng"))
+    for path in (
+        f"{one}/sheet.pdf?size=A3&year=2027",
+        f"{one}/sheet.pdf",
+        f"compare/sheet.pdf?s={one}&s={two}&size=A4",
+    ):
+        answer = city.approver.get(f"{BASE}/{path}")
+        assert answer.mimetype == "application/pdf" and answer.data.startswith(b"%PDF-")
+        assert "attachment" in answer.headers["Content-Disposition"]
+    assert city.approver.get(f"{BASE}/{one}/sheet.pdf?size=A0").status_code == 400
+    assert city.approver.get(f"{BASE}/compare/sheet.pdf").status_code == 400
+    assert city.approver.get(f"{BASE}/of-study/S-9999.pdf").status_code == 404
+    assert city.commune_officer.get(f"{BASE}/{one}/sheet.pdf").status_code == 403
+
+
 # --- in a browser ---
 
 

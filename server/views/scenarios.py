@@ -24,21 +24,19 @@ from server import (
     scenarioforms,
     scenariomaps,
     scenariopages,
-    sheets,
-    studysheets,
 )
 from server.errors import Refused, answer
 from server.forms import FormError, revision_of, text_of
 from server.i18n import gettext as _
 from server.i18n import language
 from server.outlines import outlines
-from server.paper import SIZES
 from server.scenariobook import READERS, WRITERS, Conflict, ScenarioError
 from server.scenarioledger import SHOWN_YEARS
 from server.security import allowed, takes_up_to, user
 
 bp = Blueprint("scenarios", __name__, url_prefix="/plan/scenarios")
 YEARS = tuple(map(str, SHOWN_YEARS))
+PAPER = ("A3", "A4")
 
 
 def services():
@@ -407,16 +405,18 @@ def file_answer(body, mimetype, name):
     return response
 
 
-# --- files ---
+# --- files; the printing modules are imported where they are used, as fpdf2 takes its time and 20 MB ---
 
 
 def asked_size():
-    return query.choice("size", SIZES, "A4")
+    return query.choice("size", PAPER, "A4")
 
 
 @bp.get("/<code>/sheet.pdf")
 @allowed(*READERS)
 def sheet(code):
+    from server import sheets
+
     size, year = asked_size(), asked_year()
     body = sheets.scenario_sheet(services(), held(code), year, size)
     return file_answer(body, "application/pdf", f"cang-xanh-{code}-{year}-{size}.pdf")
@@ -425,6 +425,8 @@ def sheet(code):
 @bp.get("/compare/sheet.pdf")
 @allowed(*READERS)
 def compare_sheet():
+    from server import sheets
+
     size, year = asked_size(), asked_year()
     columns = asked_columns()
     if not columns:
@@ -436,6 +438,8 @@ def compare_sheet():
 @bp.get("/of-study/<code>.pdf")
 @allowed(*READERS)
 def study_sheet(code):
+    from server import studysheets
+
     size = asked_size()
     try:
         body = studysheets.study_sheet(services(), code, size)
