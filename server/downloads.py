@@ -119,7 +119,7 @@ def box(layer, address, count, *, name=None, title=None, internal=False, keep=No
             for k in formats.kinds_for(layer)
         ],
         "systems": [(c, system_words(c)) for c in formats.CRS] if layer.geometry else [],
-        "crs": _system(),
+        "crs": next((c for c in formats.CRS if str(c) == request.args.get("crs")), 4326),
         "outlines": layer.geometry not in (None, "Point"),
         "columns": [{"name": f.name, "label": getattr(f, language()), "unit": unit_word(f.unit)} for f in fields],
         "open": open_columns,

@@ -43,7 +43,7 @@ def read_csv(answer):
 
 
 PUBLIC = [
-    ("/hotspots?medium=water&class=2", "/hotspots"), ("/facilities?kind=industrial_park", "/facilities"),
+    ("/hotspots?medium=water", "/hotspots"), ("/facilities?kind=industrial_park", "/facilities"),
     ("/coverage?level=district", "/coverage"), ("/coverage?measure=people", "/coverage"), ("/coverage/11383", "/coverage/11383"),
     ("/coverage/HP", "/coverage/HP"), ("/coverage/KCN07", "/coverage/KCN07"), ("/indicators", "/data/indicators"),
 ]  # fmt: skip
@@ -121,6 +121,25 @@ def test_a_layer_is_filtered_as_under_ogc(nobody, office):
         "features"
     ]
     assert [r["code"] for r in boxed] == [f["id"] for f in features]
+
+
+def test_the_page_of_a_collection_gives_out_all_it_found(nobody):
+    asked = {
+        "filter": "kind = 'ward'",
+        "bbox": "106.6,20.8,106.75,20.9",
+        "limit": 3,
+        "offset": 3,
+        "sortby": "-code",
+        "f": "html",
+    }
+    page = nobody.get("/ogc/collections/admin_units/items", query_string=asked)
+    (form,) = downloadform.forms(page.text)
+    rows = read_csv(nobody.get(downloadform.sent(form, "csv", crs="9210")))
+    del asked["f"], asked["offset"]
+    found = nobody.get("/ogc/collections/admin_units/items", query_string=asked | {"limit": 1000}).json["features"]
+    assert [r["code"] for r in rows] == [f["id"] for f in found] and len(rows) > 6 and rows[0]["easting"]
+    system = {"crs": "http://www.opengis.net/def/crs/EPSG/0/9210", "f": "html"}
+    assert nobody.get("/ogc/collections/admin_units/items", query_string=system).status_code == 200
 
 
 def test_the_figures_in_the_file_are_those_of_the_page(nobody, office):

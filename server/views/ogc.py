@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import PathConverter
 
-from server import documents, featurepages, listings, openapi, parameters
+from server import documents, downloads, featurepages, listings, openapi, parameters
 from server.answers import data_response
 from server.cql2 import FilterError, translated
 from server.documents import GEOJSON, HTML, JSON, MATRIX_SET, OPENAPI, SCHEMA, TILE
@@ -339,6 +339,13 @@ def _items_page(c, wanted):
         orders=orders,
         known_order=dict(wanted.given).get("sortby", "").removeprefix("-") in dict(orders),
         example=featurepages.example(c),
+        download=downloads.box(
+            c.layer,
+            f"/data/{c.name}",
+            found.matched,
+            internal=c.internal,
+            keep=[(k, v) for k, v in wanted.given if k in parameters.CHOICE or k in c.by_name],
+        ),
     )
 
 
