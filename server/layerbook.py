@@ -148,7 +148,10 @@ class LayerBook:
         return number, self.frame(name, number)
 
     def found(self, name, number, typed):
-        """Row numbers of a version whose key or texts hold what was typed, without marks; where none does, all its words."""
+        """Row numbers of a version whose key or texts hold what was typed, without marks; where none does, all its words.
+
+        Rows whose key or name hold it come first, each part in the order of the layer.
+        """
         held = self.frame(name, number)
         phrase = " ".join(fold(typed).split())
         if not phrase:
@@ -159,11 +162,15 @@ class LayerBook:
             texts = [f.name for f in ALL[name].fields if f.kind == "text" and f.name not in ("source", "coord_source")]
             columns = [_folded(held.frame[n]) for n in texts if held.frame[n].notna().any()]
             made = [" ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * len(held.frame)
-            letters = (number, made)
+            first = [n for n in (*ALL[name].key, "name_vi", "name_en") if n in texts and held.frame[n].notna().any()]
+            names = [" ".join(parts) for parts in zip(*(_folded(held.frame[n]) for n in first), strict=True)]
+            letters = (number, made, names or made)
             with self._lock:
                 self._letters[name] = letters
-        whole = [i for i, text in enumerate(letters[1]) if phrase in text]
-        return whole or [i for i, text in enumerate(letters[1]) if all(w in text for w in phrase.split())]
+        _number, made, names = letters
+        hits = [i for i, text in enumerate(made) if phrase in text]
+        hits = hits or [i for i, text in enumerate(made) if all(w in text for w in phrase.split())]
+        return sorted(hits, key=lambda i: phrase not in names[i])
 
     def past(self, name, key, *, most=None):
         """The Entry of every version that changed one row, newest first; (entries, whether older versions were not read).

@@ -347,13 +347,18 @@ def listed(book, layer, *, typed, sort, descending, page):
         code = key_text(key_of(layer, row))
         rows.append({
             "code": code, "url": url_for("layers.feature", name=layer.name, key=code),
-            "cells": [{"text": featureforms.shown(f, row.values[f.name]), "num": f.kind in ("number", "integer")}
-                      for f in shown_columns],
+            "cells": [_cell(f, row.values[f.name]) for f in shown_columns],
             "placed": row.place is not None,
         })  # fmt: skip
     return {"rows": rows, "total": len(held.frame), "found": len(found), "page": page, "pages": pages, "version": number,
-            "columns": [{"name": f.name, "label": getattr(f, language()), "num": f.kind in ("number", "integer")}
-                        for f in shown_columns]}  # fmt: skip
+            "columns": [{"name": f.name, "label": getattr(f, language()), "num": f.kind in ("number", "integer"),
+                         "less": i > len(layer.key)} for i, f in enumerate(shown_columns)]}  # fmt: skip
+
+
+def _cell(f, value):
+    """A value in a list: a code by its word without the explanation after it."""
+    text = featureforms.shown(f, value)
+    return {"text": text.partition(":")[0] if f.allowed else text, "num": f.kind in ("number", "integer")}
 
 
 # --- one row ---

@@ -72,7 +72,7 @@ def known(value):
 def unit_word(unit):
     """A unit of measure in the reader's language."""
     if language() == "vi":
-        return {"0..1": ""}.get(unit, unit)
+        return {"0..1": "", "people": "người"}.get(unit, unit)
     return {
         "L/người/ngày": "L/person/day",
         "m³/ha/ngày": "m³/ha/day",
