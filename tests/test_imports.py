@@ -161,6 +161,17 @@ def test_the_command_writes_a_layer_as_one_version_that_can_be_put_back(filled, 
     assert "--put-back 1" in capsys.readouterr().out and filled.versions()["waste_sites"] == 2
 
 
+def test_the_command_makes_codes_and_leaves_columns_out(filled, tmp_path, capsys):
+    (tmp_path / "x.csv").write_text("Tên;Ghi chú;lon;lat\nBãi A;x;106.7;20.8\nBãi B;y;106.6;20.9\n", encoding="utf-8")
+    words = ["import", "waste_sites", str(tmp_path / "x.csv"), "--data", str(filled.data_dir), "--source", "s", "--crs", "4326",
+             "--confidence", "high", "--quality", "surveyed", "--fill", "code=BAI-#", "--fill", "kind=dump", "--map", "Ghi chú="]  # fmt: skip
+    assert cli.main([*words, "--apply"]) == 0
+    assert "Left out: Ghi chú" in capsys.readouterr().out
+    rows = filled.snapshot("waste_sites").set_index("code")
+    assert rows.loc[["BAI-0001", "BAI-0002"], "name_vi"].tolist() == ["Bãi A", "Bãi B"]
+    assert rows.loc[["BAI-0001", "BAI-0002"], "note_vi"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -168,6 +179,8 @@ def test_the_command_writes_a_layer_as_one_version_that_can_be_put_back(filled, 
         (["hotspots", "x.csv", "--map", "a"], "COLUMN=FIELD"),
         (["hotspots", "x.csv", "--map", "z=code"], "no column 'z'"),
         (["hotspots", "x.csv", "--map", "code=colour"], "no field 'colour'"),
+        (["hotspots", "x.csv", "--fill", "a"], "FIELD=VALUE"),
+        (["hotspots", "x.csv", "--fill", "colour=red"], "no field 'colour'"),
         (["hotspots", "x.csv", "--crs", "moon"], "not a reading"),
         (["hotspots", "x.csv", "--crs", "2154"], "not a reading"),
     ],

@@ -24,8 +24,12 @@ def add(command):
     sub.add_argument("--apply", action="store_true", help="write it, as one version (run.py versions puts it back)")
     sub.add_argument("--mode", choices=imports.MODES, default="upsert", help="upsert by key (default), replace, append")
     sub.add_argument("--sheet", help="layer or sheet of the file to read")
-    sub.add_argument("--crs", metavar="CODE", help="what the coordinates are, e.g. 9210, 9209:swapped, 4326:shifted")
-    sub.add_argument("--map", action="append", default=[], metavar="COLUMN=FIELD", help="where a column goes")
+    sub.add_argument("--crs", metavar="CODE",
+                     help="what the coordinates are, e.g. 9210, 9209:swapped, 4326:shifted; parts: each row in its own system")  # fmt: skip
+    sub.add_argument("--map", action="append", default=[], metavar="COLUMN=FIELD",
+                     help="where a column goes; COLUMN=@x, @y, @pair or @wkt for places, COLUMN= leaves it out")  # fmt: skip
+    sub.add_argument("--fill", action="append", default=[], metavar="FIELD=VALUE",
+                     help="value of rows that name none; in a code, # becomes the number of the row")  # fmt: skip
     sub.add_argument("--source", help="source of rows that name none")
     sub.add_argument("--confidence", choices=("high", "medium", "low"), help="of rows that name none")
     sub.add_argument("--quality", choices=("surveyed", "digitised", "approximate", "schematic", "none"),
@@ -37,8 +41,12 @@ def run(arguments):
     if arguments.layer in rasters.SLOTS:
         return _raster(services.store, arguments)
     store, register = services.store, ALL[arguments.layer].gated
-    columns = dict(_pair(text) for text in arguments.map)
+    columns = dict(_pair("--map", text) for text in arguments.map)
     fill = {"source": arguments.source, "confidence": arguments.confidence, "geometry_quality": arguments.quality}
+    given = dict(_pair("--fill", text) for text in arguments.fill)
+    if unknown := [k for k in given if k not in ALL[arguments.layer].by_name]:
+        raise CommandError(f"--fill: {arguments.layer} has no field '{unknown[0]}'.")
+    fill |= given
     prepared = imports.prepare(
         store,
         arguments.layer,
@@ -108,11 +116,11 @@ def _raster(store, arguments):
     print(f"Written as version {number} of the raster {slot}.{undo}")
 
 
-def _pair(text):
-    column, sign, name = text.partition("=")
-    if not sign or not column or not name:
-        raise CommandError(f"--map '{text}': write it as COLUMN=FIELD.")
-    return column, name
+def _pair(option, text):
+    before, sign, behind = text.partition("=")
+    if not sign or not before:
+        raise CommandError(f"{option} '{text}': write it as {'COLUMN=FIELD' if option == '--map' else 'FIELD=VALUE'}.")
+    return before, behind
 
 
 def _short(value):
