@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +26,23 @@ from rasterio.transform import from_origin
 from layers import audit, starter
 from layers.catalogue import ALL
 from server import importdesk, importdoor, imports, jobs, worker
+from server.services import open_city
 
 ROOT = Path(__file__).resolve().parents[1]
 FILL = {"fill-source": "khảo sát 2026", "fill-confidence": "high", "fill-geometry_quality": "surveyed"}
 
 
+@pytest.fixture(scope="module")
+def opened(starter_store, tmp_path_factory):
+    """A data folder that was opened once, so that its raster of people and its register are there."""
+    folder = shutil.copytree(starter_store, tmp_path_factory.mktemp("opened") / "data")
+    open_city(folder, today=staffroom.DAY).close()
+    return folder
+
+
 @pytest.fixture
-def office(starter_store, tmp_path):
-    with staffroom.office(starter_store, tmp_path / "data") as made:
+def office(opened, tmp_path):
+    with staffroom.office(opened, tmp_path / "data") as made:
         yield made
 
 
