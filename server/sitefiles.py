@@ -24,7 +24,7 @@ from layers.catalogue import Field, Layer
 from server import sitedata
 from server.i18n import N_
 from server.sitespec import SpecError, checked
-from server.sitewords import WORDS, said, word
+from server.sitewords import WORDS, said, unchecked_name, word
 
 REPLAY = "cangxanh-siting-replay/1"
 OUTLINE_CELLS = 4_000_000  # above this the outlines of excluded land are drawn from every second, third ... cell
@@ -259,10 +259,7 @@ def _facts(result):
     add(N_("Land that keeps the rules"), result["free_ha"], "ha")
     for item in result["unchecked"]:
         whys = {lang: "; ".join(word(_table_of(w), w, lang) for w in item["why"]) for lang in ("vi", "en")}
-        table = {"rule": "rule", "criterion": "criterion"}.get(item["kind"])
-        names = {
-            lang: word(table, item["code"], lang, spec["layers"]) if table else item["code"] for lang in ("vi", "en")
-        }
+        names = {lang: unchecked_name(item, lang, spec["layers"]) for lang in ("vi", "en")}
         add(N_("Not checked"), text={lang: f"{names[lang]}: {whys[lang]}" for lang in ("vi", "en")})
     for note in result["notes"]:
         add(N_("Note"), text=note)

@@ -129,8 +129,10 @@ BINDING = {
     "size": N_("the size of the question"),
     "limit": N_("the effort allowed"),
 }
+ASKED = {"upstream": N_("Whether it lies upstream of an intake"), "land": N_("Land need")}
 WORDS = {
     "rule": RULES,
+    "asked": ASKED,
     "criterion": CRITERIA,
     "unit": UNITS,
     "status": STATUS,
@@ -152,6 +154,12 @@ def word(table, code, language, layers=()):
         return next((layer["name"] for layer in layers if LAYER + layer["code"] == code), code)
     words = WORDS[table].get(code)
     return code if words is None else translations(language).gettext(words).replace("%%", "%")
+
+
+def unchecked_name(item, language, layers=()):
+    """The words of an entry of an answer's `unchecked`."""
+    table = item["kind"] if item["kind"] in ("rule", "criterion") else "asked"
+    return word(table, item["code"], language, layers)
 
 
 def said(words, **values):

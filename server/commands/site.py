@@ -8,7 +8,8 @@ from pathlib import Path
 from geo.grids import GridError
 from geo.studies import StudyError
 from server.console import CommandError, open_services
-from server.sitewords import word
+from server.i18n import N_
+from server.sitewords import said, unchecked_name, word
 
 
 def add(command):
@@ -106,8 +107,7 @@ def _print(result, folder, language):
     for note in result["notes"]:
         print(note[language])
     for item in result["unchecked"]:
-        table = {"rule": "rule", "criterion": "criterion"}.get(item["kind"])
-        name = word(table, item["code"], language, result["spec"]["layers"]) if table else item["code"]
+        name = unchecked_name(item, language, result["spec"]["layers"])
         whys = "; ".join(word("why", code, language) for code in item["why"])
         print(f"{word('status', 'unchecked', language)}: {name} ({whys})")
     print()
@@ -115,9 +115,17 @@ def _print(result, folder, language):
         print(result["infeasible"][language])
     plan = result["plan"]
     if plan:
-        status, unit = word("status", plan["status"], language), word("unit", result["unit"], language)
-        print(f"{plan['model']}: {plan['served_m3_day']:,.0f} {unit}, {plan['people']:,.0f} people served; "
-              f"gain {plan['gain_m3_day']:,.0f}; bound {plan['bound']:,.0f}, gap {plan['gap']:.2%} ({status})")  # fmt: skip
+        values = {name: round(plan[name]) for name in ("served_m3_day", "people", "gain_m3_day")}
+        values |= {"unit": word("unit", result["unit"], language), "status": word("status", plan["status"], language)}
+        print(
+            said(
+                N_(
+                    "%(served_m3_day)s %(unit)s of %(people)s people served, %(gain_m3_day)s of it gained (gap to what is possible %(gap)s %%: %(status)s)."
+                ),
+                gap=round(100 * plan["gap"], 3),
+                **values,
+            )[language]
+        )
         print("    site            lon        lat      capacity    used     gain     safe m  people inside")
         for site in result["sites"]:
             card = site["card"]
