@@ -9,7 +9,7 @@ from server import maps, plancharts, rastertiles
 from server.i18n import gettext as _
 from server.i18n import m3, number, percent, significant
 from server.i18n import text as both
-from server.planpage import words_of
+from server.planwords import words_of
 
 ASKED = 250  # m: the radius proposed for a block
 

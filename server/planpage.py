@@ -1,7 +1,7 @@
 """The pages of siting studies but for the answer: rows of the list, and what each step shows. Documents in, plain rows out."""
 
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import combinations
 
 from flask import url_for
@@ -9,66 +9,14 @@ from flask import url_for
 from layers.errors import LayerError
 from layers.letters import fold
 from server import plancharts, planforms, sitedata, sitelaw, sitespec, siteworld
-from server.i18n import N_, language, m3, number, percent
 from server.i18n import date as day
 from server.i18n import gettext as _
+from server.i18n import language, m3, number, percent
 from server.i18n import text as both
+from server.planwords import IMPORTANCE, load_word, moment, object_word, technology_word, unchecked_words, words_of
 from server.sitekinds import CRITERIA, RULES
-from server.sitewords import word
 
 UNIT_KINDS = ("special_zone", "ward", "commune")
-TECHNOLOGIES = {
-    "mechanical, physico-chemical and biological treatment": N_(
-        "Mechanical, physico-chemical and biological treatment"
-    ),
-    "underground infiltration field": N_("Underground infiltration field"),
-    "irrigation field": N_("Irrigation field"),
-    "biological pond": N_("Biological pond"),
-    "oxidation ditch": N_("Oxidation ditch"),
-    "pumping station": N_("Waste water pumping station"),
-    "sludge drying bed": N_("Sludge drying bed"),
-    "mechanical sludge treatment": N_("Mechanical sludge treatment"),
-    "mobile transfer station": N_("Mobile transfer station for waste"),
-    "fixed transfer station": N_("Fixed transfer station for waste"),
-    "sanitary landfill cell with organic waste": N_("Sanitary landfill cell with organic waste"),
-    "landfill cell with inorganic waste only": N_("Landfill cell with inorganic waste only"),
-    "biological treatment building": N_("Biological treatment of solid waste"),
-    "incinerator": N_("Incinerator"),
-    "hazardous waste or hazardous sludge treatment": N_("Treatment of hazardous waste or sludge"),
-    "landfill, small, medium": N_("Landfill, small or medium"),
-    "landfill, large": N_("Landfill, large"),
-    "landfill, very large": N_("Landfill, very large"),
-    "landfill, small to very large": N_("Landfill, small to very large"),
-    "sanitary landfill (general design)": N_("Sanitary landfill (general design)"),
-}
-OBJECTS = {
-    "residential, public and other protected buildings": N_("homes, public buildings and other protected buildings"),
-}
-IMPORTANCE = {1: N_("equally important"), 2: N_("between equal and a little more"), 3: N_("a little more important"),
-              4: N_("between a little and clearly more"), 5: N_("clearly more important"),
-              6: N_("between clearly and much more"), 7: N_("much more important"),
-              8: N_("between much and utterly more"), 9: N_("utterly more important")}  # fmt: skip
-
-
-def words_of(table, code, layers=()):
-    """The words of a code in the reader's language."""
-    return word(table, code, language(), layers)
-
-
-def object_word(name):
-    """What a distance is kept from."""
-    return _(OBJECTS[name]) if name in OBJECTS else name
-
-
-def technology_word(code):
-    return _(TECHNOLOGIES[code]) if code in TECHNOLOGIES else code
-
-
-def moment(iso, zone):
-    """A UTC instant as the day and the time in the city."""
-    at = datetime.fromisoformat(iso)
-    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
-    return f"{day(at.date())} {at:%H:%M}"
 
 
 def row(study, zone):
@@ -83,11 +31,6 @@ def row(study, zone):
         "technology": technology_word(study["spec"]["facility"]["technology"]),
         "question": question(study["spec"]), "unit": siteworld.load_unit(study["spec"]), "unit_word": load_word(study["spec"]),
     }  # fmt: skip
-
-
-def load_word(spec):
-    """The unit of all loads of a study: m³/day, or t/day of solid waste."""
-    return words_of("unit", siteworld.load_unit(spec))
 
 
 def question(spec):
@@ -389,19 +332,6 @@ def _weights(services, study, spec, f, form):
         "f": f, "spec": spec, "criteria": rows, "pairs": pairs, "by": by, "scale": scale(), "used": used,
         "weighed": weighed_words(used, typed, titles),
     }  # fmt: skip
-
-
-KINDS = {"upstream": N_("Upstream of an intake"), "land": N_("Land need")}
-
-
-def unchecked_words(rows, layers=()):
-    """[(what, why)] of World.unchecked or of the same list of a result."""
-    out = []
-    for row in rows:
-        kind, code = row["kind"], row["code"]
-        what = _(KINDS[kind]) if kind in KINDS else words_of(kind, code, layers)
-        out.append((what, "; ".join(words_of("why", w) for w in row["why"]), kind))
-    return out
 
 
 def scale():

@@ -12,8 +12,8 @@ from server.i18n import date as day
 from server.i18n import gettext as _
 from server.i18n import language, m3, ngettext, number, percent, significant
 from server.i18n import text as both
-from server.planpage import moment, technology_word, unchecked_words, words_of
 from server.planwhy import measure
+from server.planwords import moment, technology_word, unchecked_words, words_of
 
 FILES = {"gpkg": "gpkg", "xlsx": "xlsx", "replay": "replay"}
 

@@ -6,7 +6,7 @@ from server import planforms, sitekinds
 from server.forms import FormError, text_of
 from server.i18n import gettext as _
 from server.i18n import language, m3, number, percent
-from server.planpage import words_of
+from server.planwords import words_of
 
 BOUNDS = (105.9, 19.9, 108.2, 21.5)  # west, south, east, north of what a study of this city can be asked
 MARKS = {"broken": "✗", "kept": "✓", "open": "?"}

@@ -176,6 +176,7 @@ FLOORS = [
         "server.jobs",
         "server.imports",
         "server.importdoor",
+        "server.importmemory",
         "server.changes",
         "server.featureforms",
         "server.tokens",
@@ -201,6 +202,7 @@ FLOORS = [
     {
         "server.layerpages",
         "server.planforms",
+        "server.planwords",
         "server.scenariomaps",
         "server.scenariofiles",
         "server.rastertiles",

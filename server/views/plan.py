@@ -2,7 +2,7 @@
 
 from flask import Blueprint, abort, current_app, flash, jsonify, redirect, render_template, request, send_file, url_for
 
-from server import desk, office, planforms, planpage, planresult, planwhy, rastertiles, sitespec
+from server import desk, office, planforms, planpage, planresult, planwhy, planwords, rastertiles, sitespec
 from server.casebook import CaseError, Conflict, NotYours
 from server.errors import answer
 from server.forms import FormError, revision_of, text_of
@@ -23,7 +23,7 @@ def services():
 def page(template, **values):
     bar = desk.frame(user(), office.ward_names(services()))
     if "study" in values:
-        values["unit"] = planpage.load_word(values["study"]["spec"])
+        values["unit"] = planwords.load_word(values["study"]["spec"])
     return render_template(template, staff=bar, may_write=user().role in WRITERS, **values)
 
 
