@@ -135,7 +135,7 @@ def opened(path, *, sheet=None, shown=None):
             most=MAX_BYTES / 1e6,
         )
     kind, note = parcels.kind(path, path.suffix.lower(), shown)
-    with tempfile.TemporaryDirectory(prefix="cangxanh-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cangxanh-file-") as folder:
         inside = [path]
         if kind in (".zip", ".kmz"):
             inside = parcels.unpack(path, Path(folder), shown)

@@ -10,8 +10,9 @@ ImportRefused, so that the command line and pages can show the same. Only some r
 import csv
 import shutil
 import tempfile
+import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,9 +123,19 @@ def prepare(
     return made
 
 
+def sweep(older_than_s=86_400):
+    """Remove scratch folders that processes left behind when they died."""
+    for pattern in ("cangxanh-rows-*", "cangxanh-file-*"):
+        for old in Path(tempfile.gettempdir()).glob(pattern):
+            with suppress(OSError):
+                if time.time() - old.stat().st_mtime > older_than_s:
+                    shutil.rmtree(old, ignore_errors=True)
+
+
 @contextmanager
 def _scratch(layer, folder):
     """(a Staging, what lets go of it); it is let go of at once where the block fails."""
+    sweep()
     own = None if folder is not None else tempfile.mkdtemp(prefix="cangxanh-rows-")
     staging = Staging(folder or own, layer)
 

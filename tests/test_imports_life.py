@@ -1,7 +1,10 @@
 """Imports under a power cut, at length, and back and forth: nothing half applied, little memory, the same bytes again."""
 
 import csv
+import os
 import sqlite3
+import tempfile
+import time
 import zipfile
 from contextlib import closing
 
@@ -109,6 +112,21 @@ def test_memory_does_not_grow_with_the_rows(filled, tmp_path, elsewhere):
     small, large = child.hear()
     assert len(filled.snapshot("receptors")) == 12_000
     assert large - small < 16_000, (small, large)
+
+
+def test_what_dead_processes_left_behind_is_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, age in (
+        ("cangxanh-rows-old", 100_000),
+        ("cangxanh-file-old", 100_000),
+        ("cangxanh-rows-new", 10),
+        ("other", 100_000),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.sqlite").write_bytes(b"x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    imports.sweep()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cangxanh-rows-new", "other"]
 
 
 def mixed(path):
