@@ -68,7 +68,7 @@ def _checked(services, one, task, values):
     look = {"sheets": list(sheets), "sheet": sheet, "columns": importtrial.columns_document(columns)}
     if layer is None:
         look["layers"] = importtrial.ranked(columns, filter(can_import, ALL))
-        before = desk.remembered(None, [c.name for c in columns], one.name)
+        before = desk.memory.remembered(None, [c.name for c in columns], one.name)
         layer = before["layer"] if before and before["same"] else importtrial.clear_winner(look["layers"])
         desk.write(one.number, "look.json", look)
         if layer is None:
@@ -76,7 +76,7 @@ def _checked(services, one, task, values):
         choices["layer_by"] = "columns"
         columns, _sheets = imports.samples(path, sheet, layer_name=layer)
         look["columns"] = importtrial.columns_document(columns)
-    kept = desk.remembered(layer, [c.name for c in columns], one.name) if "columns" not in choices else None
+    kept = desk.memory.remembered(layer, [c.name for c in columns], one.name) if "columns" not in choices else None
     if kept:
         look |= {"remembered": {k: kept[k] for k in ("who", "at", "same")}, "remembered_reading": kept.get("reading")}
         choices = {k: kept[k] for k in ("columns", "fill", "mode") if kept.get(k)} | {"seen": kept["same"]} | choices
@@ -243,7 +243,7 @@ def _written(services, one, task, prepared):
             store, prepared, who=task.who.name, mode=one.choices.get("mode", "upsert"), expected=one.base,
             progress=_part(task, 0.5, 1), stop=task.stop, then=tell,
         )  # fmt: skip
-    desk.remember(task.who, one, [*prepared.columns, *prepared.left_out])
+    desk.memory.remember(task.who, one, [*prepared.columns, *prepared.left_out])
     return None, {}
 
 
