@@ -236,8 +236,15 @@ def _legal(technology, capacity, enclosed, exposed, day):
     }  # fmt: skip
 
 
+@lru_cache(maxsize=4000)
+def plot_radius(capacity, day):
+    """Radius in m of a disc as large as the most land the norm of a day gives a plant; 0 where it gives none."""
+    plot_ha = distances.land_need(law(), day, PLANT_GROUP, capacity).plot_ha
+    return 0.0 if np.isnan(plot_ha) else float(np.sqrt(10_000 * plot_ha / np.pi))
+
+
 def people_within(made, plant, metres):
-    """People living nearer than so many metres to the point of a plant: dict people, least, most; None: not known."""
+    """People living nearer than so many metres to the middle of a plant: dict people, least, most; None: not known."""
     key = (round(plant.lon, 6), round(plant.lat, 6), metres)
     if key not in made.near:
         if len(made.near) >= _NEAR_KEPT:
@@ -255,15 +262,18 @@ def people_within(made, plant, metres):
 def _around(made, plant):
     """What the law says on the first day of the plant's year and today, and who lives within that distance.
 
-    Where the rules of the plant's year are not established, the people within today's distance are told in their
-    place, with `by` = "today".
+    The distance counts from the fence, taken as the rim of a disc as large as the plot of the norm: reach_m is from
+    the middle. Where the rules of the plant's year are not established, the people within today's distance are told in
+    their place, with `by` = "today".
     """
     then, today = legal(plant, max(date(plant.year, 1, 1), made.as_of)), legal(plant, made.as_of)
     by = "year" if then["distance_m"] is not None else "today" if today["distance_m"] is not None else None
     rule = {"year": then, "today": today, None: None}[by]
+    plot_m = plot_radius(plant.capacity_m3d, max(date(plant.year, 1, 1), made.as_of) if by == "year" else made.as_of)
+    reach = rule["distance_m"] + plot_m if rule and rule["distance_m"] > 0 else None
     return {
-        "then": then, "today": today, "by": by, "metres": rule and rule["distance_m"],
-        "near": people_within(made, plant, rule["distance_m"]) if rule and rule["distance_m"] > 0 else None,
+        "then": then, "today": today, "by": by, "metres": rule and rule["distance_m"], "reach_m": reach,
+        "near": None if reach is None else people_within(made, plant, reach),
     }  # fmt: skip
 
 

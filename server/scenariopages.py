@@ -301,7 +301,7 @@ def cautions(figures):
         _("What a new plant treats is counted as treated with unknown result: a plant that is not built has proved nothing."),
         _("A hotspot counts as relieved when at least %(share)s of the water without known treatment of its ward goes to a "
           "new plant. Whether its water gets clean is not said; events that are over are not counted.", share=percent(RELIEF_SHARE)),
-        _("People within the legal distance are counted round the point of the plant, not round its fence."),
+        _("The legal distance is counted from the rim of a disc as large as the plot that the norm gives the plant."),
     ]  # fmt: skip
     if figures["uncounted"]:
         out.append(ngettext("Of one place nobody knows how much waste water it makes; it is in no sum.",

@@ -101,8 +101,8 @@ def draw_scenario(services, board, figures, year, *, names=True):
                         there = metres(u["lon"], u["lat"])
                         board.line(at, there)
                         board.mark(there, "circle", size=0.6)
-                if p["law"]["metres"]:
-                    board.ring(at, p["law"]["metres"])
+                if p["law"]["reach_m"]:
+                    board.ring(at, p["law"]["reach_m"])
         for _code, lon, lat, works in standing(services):
             board.mark(metres(lon, lat), "square", fill=STANDING if works else IDLE, line=STANDING, size=1.0)
         for h in services.scenarios.ground().hotspots:

@@ -1,6 +1,7 @@
 """Scenarios: the change of the ledger by hand and by properties, the book with its lock, copies and comments."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
@@ -282,6 +283,9 @@ def test_the_ring_shrinks_when_the_plant_is_closed_and_the_rules_after_2026_are_
     assert asked["years"][-1]["near"] is None and asked["years"][-1]["near_unknown"] == ["P1"]
     up = book.try_out([plant(year=2026, exposed=True)])["plants"][0]["law"]
     assert (up["metres"], up["then"]["factor"]) == (375.0, 1.5)
+    # 4 ha for 20,000 m³ a day (QCVN 01:2021/BXD): a disc of 112.8 m, and the distance from its rim
+    large = book.try_out([plant(year=2026, capacity_m3d=20_000.0, enclosed=True)])["plants"][0]["law"]
+    assert large["metres"] == 30.0 and large["reach_m"] == pytest.approx(30 + math.sqrt(40_000 / math.pi))
 
 
 def test_costs_by_hand():
