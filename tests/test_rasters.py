@@ -58,12 +58,14 @@ def test_another_crs_is_kept_and_cut_to_the_city(filled, tmp_path):
 
 
 def test_feet_and_forgotten_nodata_are_told(filled, tmp_path, heights):
+    heights[10:13] = -9999  # inside the city, where the first rows are not
     path = tiff(tmp_path / "ft.tif", heights, units=["ft"])
     facts, notes = rasters.try_slot(filled, "elevation", path, tmp_path / "t.tif")
     plain, _ = rasters.try_slot(filled, "elevation", tiff(tmp_path / "m.tif", heights), tmp_path / "t.tif")
     assert facts["most"] == pytest.approx(plain["most"] * 0.3048) and facts["least"] > 1
     assert "read as unknown" in notes[0] and "-9999" in notes[0] and "feet" in notes[1]
     assert "chưa biết" in notes[0].vi and "mét" in notes[1].vi
+    assert facts["land_covered"] < 0.99 and "of the city's land is covered" in notes[2]
 
 
 def test_classes_of_land_cover_are_counted(filled, tmp_path):
