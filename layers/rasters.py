@@ -59,6 +59,15 @@ SLOTS = {
 }
 
 
+def stamp(path):
+    """A short text that changes when another raster is put in place; "" where there is none."""
+    try:
+        told = Path(path).stat()
+    except (OSError, TypeError):
+        return ""
+    return hashlib.sha256(f"{told.st_mtime_ns} {told.st_size}".encode()).hexdigest()[:6]
+
+
 def slot_path(data_dir, slot):
     """Where the raster of a slot lies, whether there is one or not."""
     if slot not in SLOTS:

@@ -75,8 +75,9 @@ class Figures:
         self._kept = OrderedDict()
 
     def version(self):
-        """The data version as text; it changes with every write."""
-        return self.store.stamp()
+        """The data version as text; it changes with every write, and with another raster of people."""
+        people = rasters.stamp(self.population)
+        return f"{self.store.stamp()}-{people}" if people else self.store.stamp()
 
     def kept(self, name, make, *args):
         """make(*args), computed once per data version and arguments.

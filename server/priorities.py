@@ -6,6 +6,7 @@ import geopandas as gpd
 
 from geo import limits, priority, waterways
 from geo.population import read_surface
+from layers import rasters
 
 TOUCHES_WATER = frozenset({"water", "soil", "solid_waste"})
 
@@ -51,8 +52,8 @@ class Priorities:
         )  # fmt: skip
 
     def _read_ground(self):
-        """What lies around, read once per version of the layers."""
-        stamp = self._store.stamp()
+        """What lies around, read once per version of the layers and of the raster of people."""
+        stamp = f"{self._store.stamp()}-{rasters.stamp(self._population)}"
         if stamp != self._stamp:
             there = self._population is not None and self._population.exists()
             ground = {

@@ -279,3 +279,16 @@ def test_domestic_share_of_the_old_city_is_of_the_order_of_the_report(figures):
     shares = worlds[:, :3].sum(axis=1) / worlds.sum(axis=1)
     assert shares.min() < 0.10, "the reported figure lies in the computed range"
     assert np.isfinite(shares).all()
+
+
+def test_another_raster_of_people_is_another_version(starter_facts, tmp_path):
+    raster = tmp_path / "population.tif"
+    figures = Figures(starter_facts, raster)
+    without = figures.version()
+    assert without == starter_facts.stamp()
+    seen = []
+    for body in (b"one", b"another"):
+        raster.write_bytes(body)
+        assert figures.kept("probe", raster.read_bytes) == body == figures.kept("probe", raster.read_bytes)
+        seen.append(figures.version())
+    assert len({without, *seen}) == 3
