@@ -37,6 +37,15 @@ AFTER_PLACE = ("columns", "ready", "failed", "stopped")  # when columns can be l
 SIGNS = {"new": "#0b5c56", "changed": "#1d5fa8", "refused": "#a8310f", "missing": "#5d6b69", "was": "#1d5fa8"}
 
 
+def state_word(one):
+    """How an import stands, in words."""
+    n = one.counts or {}
+    gone = n.get("missing") if one.choices.get("mode") == "replace" else 0
+    if one.state == "ready" and n.get("refused") and not (n.get("new") or n.get("changed") or gone):
+        return _("nothing to write")
+    return _(STATE_WORDS[one.state])
+
+
 def told(thing):
     """A sentence that comes as a text or as {"en", "vi"}, in the reader's language."""
     if isinstance(thing, dict):
@@ -62,7 +71,7 @@ def summary(one, now):
     counts = {k: n for k, n in (one.counts or {}).items() if k != "missing" or one.choices.get("mode") == "replace"}
     return {
         "number": one.number, "code": one.code, "name": one.name, "layer": layer_word(one.layer),
-        "who": one.who, "at": moment(one.at, now), "state": one.state, "word": _(STATE_WORDS[one.state]),
+        "who": one.who, "at": moment(one.at, now), "state": one.state, "word": state_word(one),
         "tone": TONES.get(one.state, "unknown"),
         "counts": [(k, _(w), number(counts[k])) for k, w in COUNTS if counts.get(k)],
         "undo": one.state == "applied" and may_undo(one, now), "redo": one.state == "undone" and may_undo(one, now),
@@ -348,8 +357,19 @@ def trial(one, made):
         "notes": [told(n) for n in made["notes"]],
         "repairs": [told(n) for n in made["repairs"]],
         "shown": made["shown"],
+        "blank": _blank(layer, made["refused"]),
         "rechecked": made.get("rechecked"), "facts": _facts(one, made.get("facts") or {}),
     }  # fmt: skip
+
+
+def _blank(layer, refused):
+    """Labels of required fields that refused rows leave blank, where one value for all can stand."""
+    names = {r["field"] for r in refused if r.get("field") and r.get("value") in (None, "")}
+    return (
+        []
+        if layer is None
+        else [_label(layer, f.name) for f in layer.fields if f.required and f.name in names - set(layer.key)]
+    )
 
 
 def _facts(one, facts):

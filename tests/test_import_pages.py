@@ -347,6 +347,16 @@ def test_one_value_for_blanks_leaves_known_rows_as_they_are(office):
     assert one(office, number).counts["same"] == 1 and "nothing to write" in page(office, number)
 
 
+def test_rows_refused_for_blanks_lead_back_to_the_columns(office):
+    number = send(office, "b.csv", "code;name_vi;kind\nX8;Bãi;dump\n", "waste_sites")
+    act(office, number, "columns", **fields(office, number))
+    shown = page(office, number)
+    assert "every row was refused" in shown and "ready to apply" not in shown
+    assert "Back to the columns: give one value for Geometry quality, Source, Confidence" in shown
+    act(office, number, "columns", **fields(office, number, **FILL))
+    assert "give one value" not in page(office, number) and "ready to apply" in page(office, number)
+
+
 def test_the_mapping_of_a_source_is_remembered(office):
     text = "Mã bãi;Loại hình;Tên bãi\nX5;dump;Bãi\n"
     chosen = {"field-0": "code", "field-1": "kind", "field-2": "name_vi", "mode": "upsert", **FILL}
