@@ -171,7 +171,7 @@ FLOORS = [
     {"server.docreader"},
     {"server.sitespec", "server.placing"},
     {"server.sitelaw", "server.sitedata", "server.readings"},
-    {"server.sitedemands", "server.arrivals"},
+    {"server.sitedemands", "server.arrivals", "server.ownlayers"},
     {
         "server.jobs",
         "server.imports",
@@ -211,7 +211,7 @@ FLOORS = [
         "server.importwork",
         "server.importpages",
     },
-    {"server.planpage", "server.studysheets"},
+    {"server.planpage", "server.planlayers", "server.studysheets"},
     {"server.planmap", "server.planwhy"},
     {"server.planresult"},
     {"server.views.*"},

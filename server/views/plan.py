@@ -2,17 +2,30 @@
 
 from flask import Blueprint, abort, current_app, flash, jsonify, redirect, render_template, request, send_file, url_for
 
-from server import desk, office, planforms, planpage, planresult, planwhy, planwords, rastertiles, sitespec
+from server import (
+    desk,
+    office,
+    ownlayers,
+    planforms,
+    planlayers,
+    planpage,
+    planresult,
+    planwhy,
+    planwords,
+    rastertiles,
+    sitespec,
+)
 from server.casebook import CaseError, Conflict, NotYours
 from server.errors import answer
 from server.forms import FormError, revision_of, text_of
 from server.i18n import gettext as _
 from server.i18n import language
-from server.security import allowed, user
+from server.security import allowed, takes_up_to, user
 from server.siting import WRITERS
 
 bp = Blueprint("plan", __name__, url_prefix="/plan")
 READERS = ("inspector", "approver", *WRITERS)
+FORM_BYTES = 2 * ownlayers.TEXT_MOST + 500_000
 tiles = rastertiles.Tiles()
 
 
@@ -121,30 +134,52 @@ def edit(code, step):
 def step_page(study, step, *, form=None, errors=None, other=None, status=200):
     """The page of a step; with what was typed where it was refused. other: the study as somebody else left it."""
     shown = planpage.step(services(), study, step, form, errors)
+    if step == "rules":
+        shown["own_part"] = planlayers.shown(study["spec"], form, errors)
     return page(f"plan_{step}.html", study=study, step=step, steps=planforms.STEPS, errors=errors or {}, form=form,
                 other=other, **shown), status  # fmt: skip
 
 
 @bp.post("/<code>/edit/<step>")
 @allowed(*WRITERS)
+@takes_up_to(ownlayers.FILE_BYTES + FORM_BYTES + 2_000_000, fields=FORM_BYTES)
 def save(code, step):
     if step not in ("goal", "rules", "weights"):
         abort(404)
-    study, revision = held(code), revision_of(request.form)
+    study, revision, form, said = held(code), revision_of(request.form), request.form, []
     try:
-        spec = planforms.read(step, request.form, study["spec"])
+        if step == "rules":
+            spec, said = planlayers.read(services(), form, request.files.get("own.file"), study["spec"])
+            form = typed(form, said and {"own.wkt": spec["layers"][-1]["wkt"], "own.system": "4326"})
+        else:
+            spec = planforms.read(step, form, study["spec"])
         services().studies.save(user(), code, revision, spec)
     except FormError as e:
-        return step_page(study, step, form=request.form, errors=e.errors, status=422)
+        return step_page(study, step, form=typed(form, e.case), errors=e.errors, status=422)
     except sitespec.SpecError as e:
-        return step_page(study, step, form=request.form, errors={"": told(e)}, status=422)
+        return step_page(study, step, form=form, errors={"": told(e)}, status=422)
     except Conflict as e:
-        return step_page(held(code), step, form=request.form, errors={"": told(e)}, other=e.case, status=409)
+        form = planlayers.settled(form, e.case["spec"])
+        return step_page(held(code), step, form=form, errors={"": told(e)}, other=e.case, status=409)
     order = [key for key, _words in planforms.STEPS]
-    after = step if request.form.get("then") == "stay" else order[order.index(step) + 1]
-    if after == step:
+    stay = form.get("then") in ("stay", "layer") or "own.remove" in form
+    after = step if stay else order[order.index(step) + 1]
+    if said or "own.remove" in form:
+        flash(" ".join(said) or _("The layer was removed from the study."))
+    elif stay:
         flash(_("Saved."))
-    return redirect(url_for("plan.edit", code=code, step=after), 303)
+    anchor = "own-layers" if form.get("then") == "layer" or "own.remove" in form else None
+    return redirect(url_for("plan.edit", code=code, step=after, _anchor=anchor), 303)
+
+
+def typed(form, read):
+    """A form with what was read of its file in place of the file."""
+    if not read:
+        return form
+    form = form.copy()
+    for name, value in read.items():
+        form[name] = value
+    return form
 
 
 @bp.get("/law.json")
@@ -160,10 +195,12 @@ def law():
 @bp.get("/weights.json")
 @allowed(*READERS)
 def weights():
-    """What answers on pairs say so far: ?names=a,b,c&a|b=3&..."""
+    """What answers on pairs say so far: ?names=a,b,c&a|b=3&...&study= whose layers are named"""
     names = [n for n in request.args.get("names", "").split(",") if n][:15]
     answers = {k: planforms.times_of(v) for k, v in request.args.items() if "|" in k}
-    return jsonify(planpage.weighed_words(names, answers))
+    own = held(request.args["study"])["spec"]["layers"] if "study" in request.args else ()
+    titles = {n: planwords.words_of("criterion", n, own) for n in names}
+    return jsonify(planpage.weighed_words(names, answers, titles))
 
 
 # --- the run ---

@@ -132,7 +132,7 @@
     let asked = 0;
     const ask = later(async () => {
       const mine = (asked += 1);
-      const query = new URLSearchParams({ names: pairs.dataset.names });
+      const query = new URLSearchParams({ names: pairs.dataset.names, study: pairs.dataset.study });
       for (const choice of pairs.querySelectorAll("select[data-pair]")) if (choice.value) query.set(choice.dataset.pair, choice.value);
       try {
         const answer = await fetch(`${pairs.dataset.pairs}?${query}`);
