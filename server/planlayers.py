@@ -105,10 +105,11 @@ def _bring(services, form, file, made, errors):
         brought = _shapes(services, form, file, errors)
     except ownlayers.SystemAsked as e:
         errors["own.system"] = getattr(e, language())
-        return [], {"own.wkt": e.wkt} | ({"own.system": option(e.declared)} if e.declared else {})
+        system = {"own.system": option(e.declared)} if e.declared else {}
+        return [], ({"own.wkt": e.wkt} if _sent(file) else {}) | system
     if brought is None:
         return [], {}
-    kept = {"own.wkt": brought.wkt, "own.system": "4326"}
+    kept = {"own.wkt": brought.wkt, "own.system": "4326"} if _sent(file) else {}
     code = _code(wanted["name"], made["layers"])
     kinds, _corners = ownlayers.counted(brought.wkt)
     if wanted["network"] and set(kinds) != {"lines"}:
