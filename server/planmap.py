@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask import url_for
 
-from server import maps, plancharts, rastertiles
+from server import atlas, maps, plancharts, rastertiles
 from server.i18n import gettext as _
 from server.i18n import m3, number, percent, significant
 from server.i18n import text as both
@@ -54,6 +54,12 @@ class Marks:
 
     def count(self):
         return len(self.marks)
+
+
+def outline(store, settings):
+    """MapParts of the map on which the study area is drawn."""
+    label = _("Map to draw the study area on")
+    return maps.map_page([atlas.ground(store)], bounds=atlas.CITY_BOUNDS, settings=settings, label=label)
 
 
 def layers(study, result, names):

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 
+import browser
 import geopandas as gpd
 import pytest
 import shapely
@@ -12,7 +13,7 @@ import smalltown
 import staffroom
 from test_plan_pages import HOSTILE, draft, fields, study
 
-from server import ownlayers, planlayers, sitespec, sitework, siteworld
+from server import ownlayers, planlayers, security, sitespec, sitework, siteworld
 from server.sitewords import LAYER
 
 BOX = shapely.box(106.66, 20.83, 106.70, 20.86)  # land in and round the old centre
@@ -343,3 +344,33 @@ def test_readers_see_the_layers_and_cannot_change_them(office):
 def app_context(office):
     with office.app.test_request_context("/?lang=en"):
         yield
+
+
+# --- the study area drawn on the map ---
+
+
+def test_an_area_drawn_on_the_map_is_the_study_area(office):
+    code = draft(office)
+    with browser.serving(office.app) as site, browser.page(height=900) as (sheet, seen):
+        opened = office.services.accounts.open_session(office.users["planner"].id, address="127.0.0.1", browser="test")
+        sheet.context.add_cookies([{"name": security.SESSION_COOKIE, "value": opened.token, "url": site}])
+        sheet.goto(f"{site}/plan/{code}/edit/goal?lang=en")
+        sheet.click("details:has([data-outline]) > summary")
+        sheet.locator(".outline-map").evaluate("e => e.scrollIntoView({block: 'center'})")
+        sheet.wait_for_function("() => window.cangxanh.map.getSize().x > 100")
+        sheet.click("[data-draw-do=Polygon]")
+        box = sheet.locator(".outline-map").bounding_box()
+        for x, y in ((0.4, 0.3), (0.6, 0.3), (0.55, 0.6), (0.4, 0.3)):
+            sheet.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+            sheet.wait_for_timeout(200)
+        sheet.wait_for_function("() => document.getElementById('area.wkt').value.startsWith('POLYGON')")
+        drawn = shapely.from_wkt(sheet.input_value("[id='area.wkt']"))
+        assert len(drawn.exterior.coords) == 4 and sheet.is_checked("input[name=area][value=wkt]")
+        sheet.click("button[value=stay]")
+        sheet.wait_for_selector("text=Saved.")
+        assert shapely.from_wkt(study(office, code)["spec"]["area"]["wkt"]).equals_exact(drawn, 1e-7)
+        typed = "MULTIPOLYGON (((106.6 20.8, 106.7 20.8, 106.7 20.9, 106.6 20.8)), ((106.8 20.8, 106.9 20.8, 106.9 20.9, 106.8 20.8)))"
+        sheet.fill("[id='area.wkt']", typed)
+        sheet.press("[id='area.wkt']", "Tab")
+        assert sheet.locator(".outline-map path.leaflet-interactive[stroke='#8c1d13']").count() == 2
+        assert not seen.errors and not seen.outside

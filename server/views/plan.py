@@ -8,6 +8,7 @@ from server import (
     ownlayers,
     planforms,
     planlayers,
+    planmap,
     planpage,
     planresult,
     planwhy,
@@ -134,6 +135,8 @@ def edit(code, step):
 def step_page(study, step, *, form=None, errors=None, other=None, status=200):
     """The page of a step; with what was typed where it was refused. other: the study as somebody else left it."""
     shown = planpage.step(services(), study, step, form, errors)
+    if step == "goal" and user().role in WRITERS:
+        shown["map"] = planmap.outline(services().store, current_app.config["CANGXANH"])
     if step == "rules":
         shown["own_part"] = planlayers.shown(study["spec"], form, errors)
     return page(f"plan_{step}.html", study=study, step=step, steps=planforms.STEPS, errors=errors or {}, form=form,
