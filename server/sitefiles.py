@@ -115,12 +115,12 @@ PLANTS = Layer("plants", "Nhà máy hiện có", "Standing plants", "Point", (
     _text("state", "Tình trạng", "State"), _CAPACITY, _number("flow_m3_day", "Lưu lượng", "Flow", "m³/ngày"),
     _number("spare_m3_day", "Còn nhận được", "Spare capacity", "m³/ngày"),
     _number("used_m3_day", "Được dùng thêm", "Used by the plan", "m³/ngày"), _text("why", "Vì sao", "Why")))  # fmt: skip
-CURVE = Layer("curve", "Số nhà máy và nước thải thu được", "Served by number of plants", None, (
+CURVE = Layer("curve", "Nước thải theo số nhà máy", "Served by number of plants", None, (
     Field("number", "integer", "Số nhà máy mới", "New plants"), _text("site", "Vị trí thêm", "Site added"), _CAPACITY,
     _number("cost", "Tổng chi phí", "Cost of all"), _number("served_m3_day", "Thu được", "Served", "m³/ngày"),
     _number("people", "Số người", "People"), _number("value", "Giá trị mục tiêu", "Value"),
     _number("bound", "Không thể hơn", "Bound")))  # fmt: skip
-CHAIN = Layer("chain", "Phương án tốt nhất theo số lượng hoặc ngân sách", "Best plan by number or budget", None, (
+CHAIN = Layer("chain", "Phương án theo số lượng", "Best plan by number or budget", None, (
     Field("number", "integer", "Số nhà máy", "Number"), _number("budget", "Ngân sách", "Budget"),
     _number("served_m3_day", "Thu được", "Served", "m³/ngày"), _number("people", "Số người", "People"),
     _number("cost", "Chi phí", "Cost"), _number("bound", "Không thể hơn", "Bound"), _number("gap", "Chênh lệch", "Gap", "0..1"),
