@@ -550,6 +550,7 @@ def test_drawing_works_without_scripts(city, book, planner, live):
         opened(city, sheet, live)
         sheet.goto(f"{live}{BASE}/{code}/draw?plant=1&lang=en")
         sheet.fill("#capacity_m3d", "12000")
-        sheet.click("text=Save the plant")
+        with sheet.expect_navigation(wait_until="load"):  # the styles hide what needs scripts
+            sheet.click("text=Save the plant")
         assert book.get(code).plants[0].capacity_m3d == 12_000
         assert sheet.is_hidden("[data-do=add]")
