@@ -12,8 +12,8 @@ from layers.errors import LayerError
 
 MIMETYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_CELL = 32_767
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def write(name, fields, columns, places, language):
@@ -40,7 +40,7 @@ def write(name, fields, columns, places, language):
     def cell(on, value):
         if isinstance(value, datetime.date) and value.year < 1900:
             value = value.isoformat()  # Excel's days begin in 1900
-        made = WriteOnlyCell(on, value=_NOT_IN_XML.sub("", value) if isinstance(value, str) else value)
+        made = WriteOnlyCell(on, value=NOT_IN_XML.sub("", value) if isinstance(value, str) else value)
         if isinstance(value, str):
             made.data_type = "s"  # a text that begins with = stays a text
         elif isinstance(value, datetime.date):
@@ -58,10 +58,10 @@ def write(name, fields, columns, places, language):
     for header, f in zip(headers, fields, strict=False):
         allowed = "; ".join(f"{c.value} = {getattr(c, language)}" for c in f.allowed)
         keys.append([cell(keys, w) for w in (header, f.name, f.vi, f.en, f.unit, f.kind, allowed)])
-    book.properties.created = book.properties.modified = datetime.datetime(*_LONG_AGO)
+    book.properties.created = book.properties.modified = datetime.datetime(*LONG_AGO)
     out = io.BytesIO()
     book.save(out)
-    return _undated(out.getvalue())
+    return undated(out.getvalue())
 
 
 def _headers(fields, language):
@@ -72,7 +72,7 @@ def _headers(fields, language):
     ]
 
 
-def _undated(book):
+def undated(book):
     """The zip with every member dated alike and openpyxl's time of saving taken out."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(out, "w") as new:
@@ -80,5 +80,5 @@ def _undated(book):
             body = old.read(info)
             if info.filename == "docProps/core.xml":
                 body = re.sub(rb"\d{4}-\d\d-\d\dT[\d:.]+Z?", b"1980-01-01T00:00:00Z", body)
-            new.writestr(zipfile.ZipInfo(info.filename, _LONG_AGO), body, zipfile.ZIP_DEFLATED)
+            new.writestr(zipfile.ZipInfo(info.filename, LONG_AGO), body, zipfile.ZIP_DEFLATED)
     return out.getvalue()

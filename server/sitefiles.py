@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import os
-import re
-import zipfile
 from datetime import datetime
 
 import geopandas as gpd
@@ -21,6 +19,7 @@ from rasterio.enums import Resampling
 
 from layers import formats
 from layers.catalogue import Field, Layer
+from layers.workbook import LONG_AGO, NOT_IN_XML, undated
 from server import sitedata
 from server.i18n import N_
 from server.sitespec import SpecError, checked
@@ -46,8 +45,6 @@ FIGURES = (
     ),
     *("plants", "candidates", "refused", "plan", "curve", "chain", "flows", "robustness", "prints", "spec"),
 )
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def write_files(result, spec, data, folder):
@@ -323,7 +320,7 @@ def workbook(result):
 
         def cell(value, font=None, sheet=sheet):
             if isinstance(value, str):
-                value = _NOT_IN_XML.sub("", value)[:MAX_CELL]
+                value = NOT_IN_XML.sub("", value)[:MAX_CELL]
             made = WriteOnlyCell(sheet, value=value)
             if isinstance(value, str):
                 made.data_type = "s"  # a text that begins with = stays a text
@@ -342,22 +339,10 @@ def workbook(result):
             sheet.append([cell(head, bold) for head in heads])
         for values in table.rows():
             sheet.append([cell(v) for v in values])
-    book.properties.created = book.properties.modified = datetime(*_LONG_AGO)
+    book.properties.created = book.properties.modified = datetime(*LONG_AGO)
     out = io.BytesIO()
     book.save(out)
-    return _undated(out.getvalue())
-
-
-def _undated(book):
-    """The same zip with every time in it set to one that does not change."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(out, "w") as new:
-        for info in old.infolist():
-            body = old.read(info)
-            if info.filename == "docProps/core.xml":
-                body = re.sub(rb"\d{4}-\d\d-\d\dT[\d:.]+Z?", b"1980-01-01T00:00:00Z", body)
-            new.writestr(zipfile.ZipInfo(info.filename, _LONG_AGO), body, zipfile.ZIP_DEFLATED)
-    return out.getvalue()
+    return undated(out.getvalue())
 
 
 # --- replay ---
