@@ -1,12 +1,8 @@
 """What the pages of accounts show: wards in groups, scopes in words, moments, browsers, the journal of an account."""
 
-from datetime import datetime
-
 from layers.letters import sort_key
-from server import i18n
 from server.figures import WARD_KINDS
-from server.i18n import N_, gettext, ngettext, text
-from server.services import CITY_TIME
+from server.i18n import N_, gettext, moment, ngettext, text
 from server.words import word
 
 _BROWSERS = (("Edg", "Edge"), ("coc_coc", "Cốc Cốc"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"),
@@ -32,14 +28,6 @@ _FIELDS = {"name": N_("Name"), "role": N_("Role"), "wards": N_("Wards"), "media"
 def sentences(error):
     """{field: sentence in the reader's language} of an AccountError; "" is the form as a whole."""
     return {p.field: gettext(p.sentence, **p.values) for p in error.problems}
-
-
-def moment(at):
-    """A UTC text as day and time in the city; a dash for None."""
-    if not at:
-        return i18n.NO_DATA
-    here = datetime.fromisoformat(at).astimezone(CITY_TIME)
-    return f"{i18n.date(here)} {here:%H:%M}"
 
 
 def browser(agent):

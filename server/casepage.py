@@ -2,6 +2,7 @@
 
 from layers import standards
 from server import atlas, casedesk, casefile, caseforms, desk, editforms, maps, office, timeline
+from server.citytime import local
 from server.i18n import gettext as _
 from server.i18n import text
 from server.remediation import Actor
@@ -43,7 +44,7 @@ def view(services, user, case, *, settings, kind="", step=None, form=None, value
         "adders": _adders(code, user, samplings, form, values, errors),
         "gate_forms": editforms.gate_forms(code, may, pending, asked=form, values=values, errors=errors),
         "waiting": waiting and {"id": waiting["id"], "who": waiting["by_name"],
-                                "day": timeline.moment(waiting["at"], zone).date()},
+                                "day": local(waiting["at"]).date()},
         "pending_fields": [f["label"] for f in pending],
         "others": [{"code": c.code, "name": desk.name_of(c)} for c in book.all(user) if c.code != code],
         "facilities": casedesk.sources(services), "photo_kinds": caseforms.kinds(caseforms.PHOTO_KINDS),

@@ -8,15 +8,15 @@ the standard, for GDAL: ILIKE, and days as texts beside a property that is a day
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date
 
 import numpy as np
 import shapely
 
+from server.citytime import local
 from server.i18n import N_
 
 MAX_LENGTH, MAX_DEPTH = 16_000, 40
-CITY = timezone(timedelta(hours=7))
 _SCALARS = ("text", "number", "date")
 _FARTHEST = 1e9  # metres or degrees: a corner beyond lies in no system
 COMPARISONS = ("=", "<>", "<", ">", "<=", ">=")
@@ -493,7 +493,7 @@ def day_of(text, *, only=None):
             return date.fromisoformat(text[:10])
         if _TIME.fullmatch(text.upper()) and only != "date":
             whole = re.sub(r"\.\d+", "", text.upper()).replace("Z", "+00:00").replace(":60", ":59")
-            return datetime.fromisoformat(whole).astimezone(UTC).astimezone(CITY).date()
+            return local(whole).date()
     except (ValueError, OverflowError):
         pass
     return None

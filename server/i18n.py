@@ -23,10 +23,13 @@ from babel.messages.pofile import read_po, write_po
 from flask import g, has_request_context, request
 from markupsafe import Markup, escape
 
+from server.citytime import local
+
 LANGUAGES = {"vi": "Tiếng Việt", "en": "English"}
 DEFAULT = "vi"
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "server" / "locale"
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*(?:Z|[+-]\d{2}:\d{2})$")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -159,9 +162,14 @@ def percent_range(value):
 
 
 def date(value):
-    """22/11/2026 or 22 Nov 2026; also from "2026", "2026-11" and "2026-11-22"."""
+    """22/11/2026 or 22 Nov 2026; also from "2026", "2026-11" and "2026-11-22".
+
+    An instant (datetime with a zone, or text with a time and a zone) is told by the day of the city.
+    """
     if value is None or value == "":
         return NO_DATA
+    if getattr(value, "tzinfo", None) or (isinstance(value, str) and _INSTANT.match(value)):
+        value = local(value)
     if isinstance(value, (datetime.date, datetime.datetime)):
         parts = (value.year, value.month, value.day)
     else:
@@ -177,6 +185,14 @@ def date(value):
     if len(parts) > 2:
         words.insert(0, str(parts[2]))
     return " ".join(words)
+
+
+def moment(value):
+    """22/11/2026 08:15, in the city's time, of an instant (datetime or ISO text; without a zone it is UTC)."""
+    if value is None or value == "":
+        return NO_DATA
+    at = local(value)
+    return f"{date(at.date())} {at:%H:%M}"
 
 
 def _spoken(function):

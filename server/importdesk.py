@@ -18,6 +18,7 @@ from layers import audit
 from layers.catalogue import ALL
 from layers.store import KEPT_FOR
 from server import importdoor
+from server.citytime import local
 from server.i18n import N_
 from server.importdoor import ImportProblem
 from server.importmemory import Memory
@@ -304,7 +305,7 @@ class Imports:
             raise ImportProblem(
                 N_("The layer was changed after this import: version %(version)s by %(who)s on %(day)s. Taking the "
                    "import back would take that back too. Look at the versions of the layer."),
-                "overtaken", version=version, who=who, day=(at or "")[:10],
+                "overtaken", version=version, who=who, day=local(at).date().isoformat() if at else "",
             )  # fmt: skip
 
     def drop(self, user, number, revision):

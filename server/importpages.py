@@ -5,6 +5,7 @@ from datetime import datetime
 from layers.catalogue import ALL
 from layers.store import KEPT_FOR
 from server import atlas, importdesk, maps
+from server.citytime import local
 from server.docket import CLASSERS
 from server.i18n import N_, date, language, number, percent, text
 from server.i18n import gettext as _
@@ -62,7 +63,7 @@ def layer_word(name):
 
 def moment(at, now):
     """A time of the journal as people read it: today by the clock, before by the day."""
-    there = datetime.fromisoformat(at).astimezone(now.tzinfo)
+    there = local(at)
     return there.strftime("%H:%M") if there.date() == now.date() else date(there.date())
 
 

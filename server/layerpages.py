@@ -15,10 +15,10 @@ from layers.errors import vietnamese
 from layers.letters import fold
 from layers.rows import plain
 from layers.store import KEPT_FOR
-from server import accountpages, atlas, changes, corners, featureforms, i18n, maps, words
+from server import atlas, changes, corners, featureforms, i18n, maps, words
 from server.changes import size_of
 from server.featureedits import key_of, row_of
-from server.i18n import N_, language
+from server.i18n import N_, language, moment
 from server.i18n import gettext as _
 from server.layerbook import EDITED
 from server.problems import label
@@ -125,7 +125,7 @@ def overview(book):
         layer = row["layer"]
         out.append({
             "name": layer.name, "title": title(layer), "geometry": _(GEOMETRY_WORDS[layer.geometry]), "rows": row["rows"],
-            "version": row["version"], "at": row["at"], "when": accountpages.moment(row["at"]), "gated": layer.gated,
+            "version": row["version"], "at": row["at"], "when": moment(row["at"]), "gated": layer.gated,
             "who": who(row) if row["who"] else "", "source": source(row), "refused": [sentence(p) for p in row["refused"]],
             "public": layer.public,
         })  # fmt: skip
@@ -146,7 +146,7 @@ def version_rows(book, name, *, most):
 def _version(book, v, kept, edits):
     counts = book.counts(v, kept, edits)
     return v | {
-        "when": accountpages.moment(v["at"]), "who": who(v), "source": source(v), "note": note(v), "counts": counts,
+        "when": moment(v["at"]), "who": who(v), "source": source(v), "note": note(v), "counts": counts,
         "words": counts_words(counts) if counts else "", "short": v["sha256"][:12],
     }  # fmt: skip
 
@@ -424,7 +424,7 @@ def past(layer, entries):
     out = []
     for e in entries:
         v = e.version
-        made = {"version": v["version"], "when": accountpages.moment(v["at"]), "at": v["at"], "who": who(v),
+        made = {"version": v["version"], "when": moment(v["at"]), "at": v["at"], "who": who(v),
                 "source": source(v), "word": "", "lines": [],
                 "can_undo": e.change is not None and (e.change.kind != "added" or v["source"] == EDITED)}  # fmt: skip
         if e.change:

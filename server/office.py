@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time
 from flask import url_for
 
 from server import casefile, desk, publication, ranking, remediation, replies, words
+from server.citytime import local
 from server.docket import WRITERS
 from server.i18n import gettext as _
 from server.i18n import language, text
@@ -233,7 +234,7 @@ def proposal_row(p):
     }  # fmt: skip
 
 
-def proposal_view(services, p, user, zone):
+def proposal_view(services, p, user):
     """A proposal as the page of the gate prints it: field by field, with the events that become public."""
     differences = services.gate.differences(p["id"])
     events = services.gate.events_of(p["id"])
@@ -249,7 +250,7 @@ def proposal_view(services, p, user, zone):
     stale = any(present.get(f) != v for f, v in p["after"].items())
     return {
         "id": p["id"], "code": p["case"], "title": desk.name_of(p["held"]), "stage": p["held"].stage,
-        "url": url_for("casework.one", code=p["case"]), "who": p["by_name"], "at": timeline_moment(p["at"], zone),
+        "url": url_for("casework.one", code=p["case"]), "who": p["by_name"], "at": local(p["at"]),
         "note": p["note"], "embargo": p["embargo"], "first": p["before"] is None, "own": own, "why_not": why_not, "stale": stale,
         "rows": [{"label": d["label_" + language()], "before": casefile.shown_value(d["field"], d["before"]),
                   "after": casefile.shown_value(d["field"], d["after"])} for d in differences],
@@ -278,13 +279,9 @@ def utc_text(day, zone):
     )
 
 
-def timeline_moment(written, zone):
-    return datetime.fromisoformat(written).astimezone(zone)
-
-
-def audit_view(row, zone):
+def audit_view(row):
     """A row of the journal as the page prints it."""
-    at = timeline_moment(row["at"], zone)
+    at = local(row["at"])
     old, new = row["old"] or {}, row["new"] or {}
     kind, _sep, code = row["thing"].partition(":")
     url = {"case": "casework.one", "report": "inbox.one"}.get(kind)

@@ -11,15 +11,15 @@ from layers.letters import fold
 from server import plancharts, planforms, sitedata, sitelaw, sitespec, siteworld
 from server.i18n import date as day
 from server.i18n import gettext as _
-from server.i18n import language, m3, number, percent
+from server.i18n import language, m3, moment, number, percent
 from server.i18n import text as both
-from server.planwords import IMPORTANCE, load_word, moment, object_word, technology_word, unchecked_words, words_of
+from server.planwords import IMPORTANCE, load_word, object_word, technology_word, unchecked_words, words_of
 from server.sitekinds import CRITERIA, RULES
 
 UNIT_KINDS = ("special_zone", "ward", "commune")
 
 
-def row(study, zone):
+def row(study):
     """One study for the list."""
     summary = study["summary"] or {}
     return {
@@ -27,7 +27,7 @@ def row(study, zone):
         "state_word": words_of("state", study["state"]), "stale": study["stale"], "revision": study["revision"],
         "gain": summary.get("gain_m3_day"), "gap": summary.get("gap"), "sites": summary.get("sites"),
         "infeasible": bool(summary.get("infeasible")), "status_word": words_of("status", summary.get("status") or ""),
-        "who": study["created_name"], "changed": moment(study["changed_at"], zone), "changed_iso": study["changed_at"],
+        "who": study["created_name"], "changed": moment(study["changed_at"]), "changed_iso": study["changed_at"],
         "technology": technology_word(study["spec"]["facility"]["technology"]),
         "question": question(study["spec"]), "unit": siteworld.load_unit(study["spec"]), "unit_word": load_word(study["spec"]),
     }  # fmt: skip

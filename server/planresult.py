@@ -10,10 +10,10 @@ from flask import url_for
 from server import atlas, maps, plancharts, planmap
 from server.i18n import date as day
 from server.i18n import gettext as _
-from server.i18n import language, m3, ngettext, number, percent, significant
+from server.i18n import language, m3, moment, ngettext, number, percent, significant
 from server.i18n import text as both
 from server.planwhy import measure
-from server.planwords import moment, technology_word, unchecked_words, words_of
+from server.planwords import technology_word, unchecked_words, words_of
 
 FILES = {"gpkg": "gpkg", "xlsx": "xlsx", "replay": "replay"}
 
@@ -48,7 +48,7 @@ def answer(services, study, settings):
         "plants": [_plant(p) for p in result["plants"]], "notes": [n[language()] for n in result["notes"]],
         "sources": result["sources"], "versions": _versions(result["prints"]), "laws": _laws(result),
         "refused": [_refused(r, layers) for r in result["refused"]],
-        "files": _files(services, study["code"]), "row": {"changed": moment(study["changed_at"], services.now().tzinfo)},
+        "files": _files(services, study["code"]), "row": {"changed": moment(study["changed_at"])},
         "technology": technology_word(result["spec"]["facility"]["technology"]), "as_of": day(result["as_of"]),
         "weights": [(words_of("criterion", c["code"], layers), percent(c["weight"]), c["status"]) for c in result["criteria"]],
         "ahp": result["ahp"] and _("Consistency ratio of the answers on pairs: %(ratio)s (up to 0.10 is accepted).",

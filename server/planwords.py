@@ -1,10 +1,7 @@
 """The words of the siting pages in the reader's language: works, what a distance is kept from, units, what was not checked."""
 
-from datetime import UTC, datetime
-
 from server import siteworld
 from server.i18n import N_, language
-from server.i18n import date as day
 from server.i18n import gettext as _
 from server.sitewords import word
 
@@ -53,13 +50,6 @@ def object_word(name):
 
 def technology_word(code):
     return _(TECHNOLOGIES[code]) if code in TECHNOLOGIES else code
-
-
-def moment(iso, zone):
-    """A UTC instant as the day and the time in the city."""
-    at = datetime.fromisoformat(iso)
-    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
-    return f"{day(at.date())} {at:%H:%M}"
 
 
 def load_word(spec):

@@ -1,12 +1,12 @@
 """Scenarios as pages show them: rows of the list, the figures of a year, and what differs between scenarios in words."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 from flask import url_for
 
 from geo.coverage import PARTS
 from server import charts
-from server.i18n import N_, m3, m3_range, ngettext, number, percent, percent_range, significant, text
+from server.i18n import N_, m3, m3_range, moment, ngettext, number, percent, percent_range, significant, text
 from server.i18n import date as day
 from server.i18n import gettext as _
 from server.scenariobook import STEPS
@@ -22,13 +22,6 @@ STATES = {
 }  # fmt: skip
 
 
-def moment(iso, zone):
-    """A UTC instant as the day and the time in the city."""
-    at = datetime.fromisoformat(iso)
-    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(zone)
-    return f"{day(at.date())} {at:%H:%M}"
-
-
 def money(value, currency):
     """An amount to three significant figures, large ones in millions or billions: "1.250 tỷ đồng"."""
     if value is None:
@@ -41,7 +34,7 @@ def money(value, currency):
     return f"{number(value, 0 if abs(value) >= 100 else None)} {currency}".strip()
 
 
-def row(scenario, figures, counts, zone):
+def row(scenario, figures, counts):
     """One scenario for the list."""
     last = year_of(figures, SHOWN_YEARS[-2])
     return {
@@ -49,7 +42,7 @@ def row(scenario, figures, counts, zone):
         "plants": counts[0], "comments": counts[1], "locked": scenario.locked, "locked_by": scenario.locked_by,
         "gained": last["gained"], "people": last["people_gained"], "year": last["year"],
         "invested": money(last["invested"], scenario.money.currency), "invested_value": last["invested"],
-        "changed": moment(scenario.changed_at, zone), "changed_iso": scenario.changed_at, "who": scenario.changed_by,
+        "changed": moment(scenario.changed_at), "changed_iso": scenario.changed_at, "who": scenario.changed_by,
         "revision": scenario.revision,
     }  # fmt: skip
 

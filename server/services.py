@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from layers import rasters, starter
 from layers.store import Store
 from server import directory
 from server.accounts import Accounts
 from server.cases import Cases
+from server.citytime import CITY_TIME, local
 from server.docket import WARD_KINDS
 from server.figures import Figures
 from server.files import Files
@@ -23,7 +23,6 @@ from server.scenarios import Scenarios
 from server.siting import Studies
 from server.tokens import Tokens
 
-CITY_TIME = ZoneInfo("Asia/Ho_Chi_Minh")
 POPULATION = "population.tif"
 
 
@@ -103,7 +102,7 @@ class Services:
         """What every page's foot says: when the data last changed, and their version."""
         self.store.stamp()
         number, at = self.store.data_version()
-        changed = datetime.fromisoformat(at).astimezone(CITY_TIME).date() if at else None
+        changed = local(at).date() if at else None
         return {"data_updated": changed, "version": str(number)}
 
     def warm(self):

@@ -4,12 +4,11 @@ A map with its key in words, the numbers, where they come from, what was not che
 scenario or the run, so that the same state gives the same bytes. Texts are in the reader's language.
 """
 
-from datetime import UTC, datetime
-
 from server import scenariopages
+from server.citytime import local
 from server.i18n import date as day
 from server.i18n import gettext as _
-from server.i18n import m3, m3_range, number, percent, percent_range, significant, text
+from server.i18n import m3, m3_range, moment, number, percent, percent_range, significant, text
 from server.outlines import frame, metres, outlines
 from server.paper import BRAND, INK, QUIET, WARM, Map, Paper, cut, plain
 from server.scenariobook import Scenario
@@ -43,15 +42,12 @@ def scenario_sheet(services, scenario: Scenario, year, size):
 
 def paper_of(services, size, title, subtitle, made_iso, foot=""):
     """A Paper dated by a UTC instant (ISO)."""
-    at = datetime.fromisoformat(made_iso)
-    at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(services.now().tzinfo)
-    return Paper(size, title, subtitle=subtitle, foot=foot, made_at=at)
+    return Paper(size, title, subtitle=subtitle, foot=foot, made_at=local(made_iso))
 
 
 def _foot(services, scenario_iso, version):
-    at = datetime.fromisoformat(scenario_iso).astimezone(services.now().tzinfo)
     return _("State of %(day)s, data version %(version)s. Sources on the last page. Schematic outlines are no boundaries.",
-             day=f"{day(at.date())} {at:%H:%M}", version=version)  # fmt: skip
+             day=moment(scenario_iso), version=version)  # fmt: skip
 
 
 def _first_page(services, pdf, figures, year, currency, scenario):

@@ -1,7 +1,5 @@
 """The thread of a case as its page shows it: entries of server/thread.py in words, with files and links."""
 
-from datetime import datetime
-
 from flask import url_for
 
 from layers.catalogue import STAGE
@@ -201,8 +199,3 @@ def _report(r):
         yield _item(
             "report", m["at"], m["id"], title, "" if mine else m["who"], text=_lines(m["text"], taken_back), refs=ref
         )
-
-
-def moment(text, zone):
-    """An ISO text of the register as a moment in the city."""
-    return datetime.fromisoformat(text).astimezone(zone)

@@ -77,6 +77,7 @@ FLOORS = [
     {"layers.boundaries", "layers.asof"},
     {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"},
     {"layers.formats"},
+    {"server.citytime"},
     {
         "server.assets",
         "server.settings",

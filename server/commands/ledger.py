@@ -6,6 +6,7 @@ import sys
 from datetime import date, datetime, timedelta
 
 from layers.asof import StoreAsOf
+from server.citytime import CITY_TIME
 from server.console import open_services
 from server.figures import LEVELS, UNITS, Figures
 from server.ledgers import ledger_csv, ledger_document, ledger_table
@@ -39,8 +40,6 @@ def _day(text):
 
 def _moment(text):
     """A moment with time zone: as written, or of the city; of a day alone its end, and never later than now."""
-    from server.services import CITY_TIME  # only where it is asked for: it brings the whole city
-
     try:
         made = datetime.fromisoformat(text)
     except ValueError:

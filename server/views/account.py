@@ -9,6 +9,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from server import accountpages, oidc, security, totp
 from server.accounts import AccountError, TooManyTries
 from server.i18n import gettext as _
+from server.i18n import moment
 from server.security import STAFF, allowed, public
 
 bp = Blueprint("account", __name__)
@@ -191,8 +192,8 @@ def own():
             "id": s.id,
             "browser": accountpages.browser(s.browser),
             "address": s.address,
-            "made_at": accountpages.moment(s.made_at),
-            "seen_at": accountpages.moment(s.seen_at),
+            "made_at": moment(s.made_at),
+            "seen_at": moment(s.seen_at),
             "here": s.id == security.session().id,
         }
         for s in accounts().sessions(me)

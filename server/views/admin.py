@@ -6,7 +6,7 @@ from flask import Blueprint, abort, current_app, flash, redirect, render_templat
 
 from server import accountpages, security
 from server.accounts import ROLES, AccountError
-from server.i18n import N_
+from server.i18n import N_, moment
 from server.i18n import gettext as _
 from server.people import MEDIA, User, checked
 from server.security import allowed
@@ -66,7 +66,7 @@ def overview():
 def users():
     names = accountpages.ward_names(services().store)
     rows = [
-        {"person": p, "scope": accountpages.scope(p, names), "signed_in": accountpages.moment(p.signed_in_at)}
+        {"person": p, "scope": accountpages.scope(p, names), "signed_in": moment(p.signed_in_at)}
         for p in accounts().users()
     ]
     return render_template("admin_users.html", rows=rows)
@@ -109,7 +109,7 @@ def page(user, held, errors=None, status=200):
         media=MEDIA,
         groups=accountpages.ward_groups(services().store),
         scope=accountpages.scope(user, names, few=12) if user else "",
-        signed_in=accountpages.moment(user.signed_in_at) if user else "",
+        signed_in=moment(user.signed_in_at) if user else "",
         journal=accountpages.journal(rows, names),
     )
     return shown, status

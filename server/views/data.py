@@ -35,7 +35,7 @@ def overview():
     store = services().store
     changed = {}
     for v in store.history():
-        changed.setdefault(v["layer"], v["at"][:10])
+        changed.setdefault(v["layer"], v["at"])
     sets = []
     for name in export.public_layers():
         layer, rows = ALL[name], len(store.snapshot(name))

@@ -76,8 +76,7 @@ def publications():
 def gate_page(*, errors=None, number=None, values=None, status=200):
     gate, me = services().gate, user()
     waiting = gate.waiting(me)
-    zone = services().now().tzinfo
-    shown = [office.proposal_view(services(), p, me, zone) for p in waiting]
+    shown = [office.proposal_view(services(), p, me) for p in waiting]
     for p in shown:
         p["errors"] = errors or {} if p["id"] == number else {}
         p["reason"] = (values or {}).get("reason", "") if p["id"] == number else ""
@@ -140,13 +139,12 @@ def chosen():
 def journal():
     q, wanted = chosen()
     before = request.args.get("before", "")
-    zone = services().now().tzinfo
     with services().store.reading() as con:
         found = list(audit.rows(con, **wanted, before=int(before) if before.isdecimal() else None, limit=PAGE + 1))
         head = audit.head(con)
         check = head is not None and (head.number <= WHOLE or "check" in request.args)
         problems = audit.verify(con) if check else []
-    rows = [office.audit_view(r, zone) for r in found[:PAGE]]
+    rows = [office.audit_view(r) for r in found[:PAGE]]
     more = url_for("desk.journal", **query.keep(before=rows[-1]["number"])) if len(found) > PAGE else None
     return page(
         "desk_audit.html", rows=rows, query=q, more=more, kinds=("case:*", "report:*", "layer:*", "user:*"),

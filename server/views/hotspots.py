@@ -7,6 +7,7 @@ from flask import Blueprint, abort, current_app, render_template, request, send_
 from layers.catalogue import STAGE
 from server import atlas, bars, downloads, feeds, history, listings, maps, query, records, register, status
 from server.answers import data_response
+from server.citytime import CITY_TIME
 from server.errors import Refused
 from server.figures import UNITS
 from server.files import FileError
@@ -14,7 +15,6 @@ from server.i18n import date as written_day
 from server.i18n import gettext as _
 from server.i18n import language, text
 from server.security import public
-from server.services import CITY_TIME
 from server.words import word
 
 bp = Blueprint("hotspots", __name__)

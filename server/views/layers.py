@@ -11,6 +11,7 @@ from server.errors import Refused, answer
 from server.featureedits import EDITORS, Clash, Editor, NotHere, Row
 from server.forms import FormError
 from server.i18n import gettext as _
+from server.i18n import moment
 from server.layerbook import EDITED, book_of
 from server.security import allowed, takes_up_to, user
 
@@ -164,15 +165,15 @@ def figures(name, which):
     layer = layer_of(name)
     version = next((v for v in services().store.history(name) if v["version"] == which), None) or abort(404)
     today, population, gone, views = services().today(), services().population, [], []
-    for moment in book().moments(version):
+    for at in book().moments(version):
         try:
-            views.append(book().figures_at(moment, population, today))
+            views.append(book().figures_at(at, population, today))
         except LayerError as error:
             views.append(None)
             gone += [layerpages.sentence(p) for p in error.problems]
     rows = layerpages.figure_rows([*views, services().figures.coverage("city", today)])
     return page("layer_figures.html", layer=layer, title=layerpages.title(layer), version=version, rows=rows, gone=gone,
-                when=layerpages.accountpages.moment(version["at"]), today=today)  # fmt: skip
+                when=moment(version["at"]), today=today)  # fmt: skip
 
 
 # --- rows ---
@@ -351,7 +352,7 @@ def both(layer, key, clash):
     return page(
         "layer_conflict.html", 409, layer=layer, title=layerpages.title(layer), key=rowkeys.key_text(key), other=other,
         key_words=layerpages.key_words(key), name=layerpages.row_title(layer, clash.theirs), version=clash.version,
-        when=layerpages.accountpages.moment(other["at"]), who=layerpages.who(other),
+        when=moment(other["at"]), who=layerpages.who(other),
         rows=layerpages.compared(layer, made.clashes, clash.mine, clash.theirs),
         mine_only=layerpages.compared(
             layer, [n for n in featureedits.differing(layer, clash.theirs, made.row) if n not in made.clashes], made.row,

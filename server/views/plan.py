@@ -72,7 +72,7 @@ def told(error):
 def overview():
     gone = request.args.get("gone", "")
     taken = next((s for s in services().studies.all(hidden=True) if s["code"] == gone and s["hidden"]), None)
-    rows = [planpage.row(s, services().now().tzinfo) for s in services().studies.all()]
+    rows = [planpage.row(s) for s in services().studies.all()]
     return page("plan.html", rows=rows, taken=taken)
 
 
@@ -224,7 +224,7 @@ def study(code):
     job = planpage.job_of(services(), found, user())
     shown = planresult.answer(services(), found, current_app.config["CANGXANH"])
     if shown is None:
-        return page("plan_study.html", study=found, job=job, row=planpage.row(found, services().now().tzinfo))
+        return page("plan_study.html", study=found, job=job, row=planpage.row(found))
     return page("plan_result.html", study=found, job=job, **shown)
 
 

@@ -28,7 +28,7 @@ from server import (
 from server.errors import Refused, answer
 from server.forms import FormError, revision_of, text_of
 from server.i18n import gettext as _
-from server.i18n import language
+from server.i18n import language, moment
 from server.outlines import outlines
 from server.scenariobook import READERS, WRITERS, Conflict, ScenarioError
 from server.scenarioledger import SHOWN_YEARS
@@ -83,9 +83,9 @@ def refused(error):
 @bp.get("")
 @allowed(*READERS)
 def overview(errors=None, status=200):
-    zone, counts = services().now().tzinfo, book().counts()
+    counts = book().counts()
     hidden = query.choice("show", ("", "hidden"), "") == "hidden"
-    rows = [scenariopages.row(s, book().figures(s.code), counts[s.code], zone) for s in book().all(hidden=hidden)]
+    rows = [scenariopages.row(s, book().figures(s.code), counts[s.code]) for s in book().all(hidden=hidden)]
     return page(
         "scenarios.html", status, rows=rows, errors=errors or {}, typed=request.form, hidden=hidden,
         others=len(book().all(hidden=True)), studies=offered_studies(), asked=request.args.get("study", ""),
@@ -122,7 +122,7 @@ def create():
 def one(code, *, form="", errors=None, status=200):
     scenario = held(code)
     figures, year = book().figures(code), asked_year()
-    currency, zone = scenario.money.currency, services().now().tzinfo
+    currency = scenario.money.currency
     made = maps.map_page(
         scenariomaps.layers(services()), bounds=scenariomaps.bounds(figures), settings=current_app.config["CANGXANH"],
         label=_("Map of the scenario"),
@@ -135,7 +135,7 @@ def one(code, *, form="", errors=None, status=200):
         key=scenariopages.parts_there(figures), plants=scenariopages.plant_rows(figures, currency),
         units=scenariopages.unit_rows(figures), hotspots=scenariopages.hotspot_rows(figures),
         cautions=scenariopages.cautions(figures), comments=book().comments(code, user()),
-        moment=lambda iso: scenariopages.moment(iso, zone), money=scenarioforms.money_fields(typed, errors), money_told=scenarioforms.told_money(scenario.money),
+        moment=moment, money=scenarioforms.money_fields(typed, errors), money_told=scenarioforms.told_money(scenario.money),
         costs={y: scenariopages.metrics(figures, y, currency)[3:6] for y in SHOWN_YEARS},
         history=scenariopages.history_rows(book().history(code)), form=form, errors=errors or {}, others=[s for s in book().all() if s.code != code][:20],
     )  # fmt: skip

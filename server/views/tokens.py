@@ -7,6 +7,7 @@ from flask import Blueprint, abort, current_app, flash, redirect, render_templat
 from layers.catalogue import ALL
 from server import accountpages, i18n, listings, tokens
 from server.i18n import gettext as _
+from server.i18n import moment
 from server.people import AccountError
 from server.security import allowed, user
 
@@ -37,9 +38,9 @@ def page(held=None, errors=None, status=200):
             "token": t,
             "state": t.state(today),
             "layers": ", ".join(names.get(n, n) for n in t.layers),
-            "made": accountpages.moment(t.made_at),
-            "used": accountpages.moment(t.used_at) if t.used_at else _("never"),
-            "ended": accountpages.moment(t.ended_at) if t.ended_at else "",
+            "made": moment(t.made_at),
+            "used": moment(t.used_at) if t.used_at else _("never"),
+            "ended": moment(t.ended_at) if t.ended_at else "",
         }
         for t in services().tokens.all()
     ]
