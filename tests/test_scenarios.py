@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from geo import additions, coverage
 from geo.additions import NewPlant
 from layers import audit
-from server import scenarioledger, scenarios
+from server import i18n, scenarioledger, scenarios
+from server.citytime import CITY_TIME
 from server.people import ROLES
 from server.scenarioledger import Money, Plant
 from server.services import open_city
@@ -224,10 +225,11 @@ def test_more_plants_never_treat_less(world, plants, leave_out):
 
 
 class City:
-    """services on a copy of the starter data, and one person of each role."""
+    """services on a copy of the starter data, and one person of each role; the scenarios' clock stands still."""
 
     def __init__(self, starter, folder):
         self.services = open_city(shutil.copytree(starter, folder), today=DAY)
+        self.services.scenarios._now = people.Clock()
         self.users = {role: people.person(self.services, role) for role in ROLES}
 
     def __enter__(self):
@@ -381,7 +383,7 @@ def test_locked_stays_locked_keeps_its_figures_and_can_be_copied(city, book, pla
     code = book.create(planner, "Khóa", plants=[plant(year=2026)])
     before = book.figures(code)
     one = book.lock(planner, code, 1)
-    assert one.locked and one.locked_by == planner.name and one.locked_at.startswith("2026-11-22")
+    assert one.locked and one.locked_by == planner.name and one.locked_at == "2026-11-22T01:00:00.000+00:00"
     for change in (
         lambda: book.set_plants(planner, code, 2, []),
         lambda: book.describe(planner, code, 2, name="x"),
@@ -506,15 +508,21 @@ def test_hostile_names_are_kept_as_text(book, planner):
     )
 
 
-def test_numbers_of_codes_go_on_and_times_are_of_the_clock(city, book, planner):
+@pytest.mark.parametrize(
+    ("at", "kept"),
+    [
+        (datetime(2026, 11, 22, 0, 30, tzinfo=CITY_TIME), "2026-11-21T17:30:00.000+00:00"),
+        (datetime(2026, 12, 31, 23, 59, tzinfo=CITY_TIME), "2026-12-31T16:59:00.000+00:00"),
+    ],
+)
+def test_numbers_of_codes_go_on_and_times_are_of_the_clock_in_utc(book, planner, monkeypatch, at, kept):
+    monkeypatch.setattr(book, "_now", lambda: at)
     first, second = (book.create(planner, "Mã") for _ in range(2))
     assert int(second[3:]) == int(first[3:]) + 1
-    assert book.all()[0].code == second
-    assert (
-        timedelta(0)
-        <= city.services.now() - city.services.now().fromisoformat(book.get(second).changed_at)
-        < timedelta(days=1)
-    )
+    assert [s.code for s in book.all() if s.code in (first, second)] == [second, first]
+    one = book.lock(planner, second, 1)
+    assert one.created_at == one.locked_at == kept and i18n.date(one.locked_at) == f"{at:%d/%m/%Y}"
+    assert book.figures(first)["as_of"] == f"{at:%Y-%m-%d}", "the day of the city"
 
 
 # --- from a siting study ---

@@ -66,6 +66,7 @@ def texts(pdf):
 @pytest.fixture(scope="module")
 def services(starter_store, tmp_path_factory):
     made = open_city(shutil.copytree(starter_store, tmp_path_factory.mktemp("sheets") / "data"), today=DAY)
+    made.scenarios._now = people.Clock()
     yield made
     made.close()
 
@@ -164,11 +165,13 @@ def test_a_scenario_without_plants_and_one_full_of_them_fit(services, planner):
     assert all(f"P{n} " in "\n".join(pages) for n in range(1, 16))
 
 
-def test_a_locked_one_is_printed_with_its_lock_and_its_figures(services, planner):
+@pytest.mark.parametrize(("hour", "told"), [(16, "22/11/2026 23:30"), (17, "23/11/2026 00:30")])
+def test_a_locked_one_is_printed_with_its_lock_and_the_day_of_the_city(services, planner, monkeypatch, hour, told):
+    monkeypatch.setattr(services.scenarios, "_now", lambda: datetime(2026, 11, 22, hour, 30, tzinfo=UTC))
     code = services.scenarios.create(planner, "Khóa", plants=[plant()])
     services.scenarios.lock(planner, code, 1)
     first = texts(sheets.scenario_sheet(services, services.scenarios.get(code), 2030, "A4"))[0]
-    assert "Planner 1 khóa ngày 22/11/2026" in first
+    assert f"Planner 1 khóa ngày {told[:10]}" in first and f"Tình trạng {told}" in first
 
 
 def test_side_by_side_tells_differences_in_words(services, planner, scenario):
