@@ -23,7 +23,7 @@ VENDOR = ROOT / "server" / "vendor"
 VIEWS = (
     *("pages", "coverage", "hotspots", "facilities", "data", "report", "subscribe", "ogc"),
     *("account", "admin", "tokens", "desk", "inbox", "casework"),
-    *("jobs", "imports", "layers", "plan", "scenarios"),
+    *("jobs", "imports", "layers", "layerversions", "layerrows", "plan", "scenarios"),
 )
 SUFFIXES = {".css", ".js", ".svg", ".png", ".woff2", ".ico", ".json", ".webmanifest", ".txt"}
 SQUEEZABLE = ("text/", "application/json", "application/geo+json", "application/javascript", "image/svg+xml",

@@ -354,7 +354,7 @@ def test_a_new_row_is_added_deleted_and_brought_back(office):
     assert office.planner.get(answer.headers["Location"]).status_code == 200
     assert office.send("planner", f"{PLANTS}/new", form).status_code == 422, "the key is there already"
     key = rowkeys.key_text(("T/1 ~é?#%",))
-    path = office.app.url_map.bind("localhost").build("layers.delete", {"name": "treatment_plants", "key": key})
+    path = office.app.url_map.bind("localhost").build("layerrows.delete", {"name": "treatment_plants", "key": key})
     assert office.send("planner", path, {"base": "2"}).status_code == 400
     gone = office.send("planner", path, {"base": "2", "sure": "yes"})
     assert gone.status_code == 303 and "T/1 ~é?#%" not in set(
