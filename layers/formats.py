@@ -27,7 +27,7 @@ from geo.projection import decimals, shapes_from_wgs84
 from layers import export as public
 from layers import geopackage, kml, shapefile, workbook
 from layers.catalogue import ALL, Layer
-from layers.errors import LayerError
+from layers.errors import LayerError, said
 
 CRS = (4326, 9210, 9209)  # EPSG codes that a file may be asked in
 _FORMULA_LIKE = re.compile(r"'+[=+\-@\t\r]")
@@ -56,6 +56,12 @@ KINDS = {
     "fgb": Kind("FlatGeobuf", "application/flatgeobuf"),
     "parquet": Kind("GeoParquet", "application/vnd.apache.parquet", tables=True),
 }
+
+
+NO_PARQUET = said(
+    "GeoParquet needs the package pyarrow: python -m pip install -r requirements-parquet.txt",
+    "GeoParquet cần gói pyarrow: python -m pip install -r requirements-parquet.txt",
+)
 
 
 class Unavailable(LayerError):
@@ -132,7 +138,10 @@ def fields_of(layer, columns=None, *, internal=False):
     there = {f.name: f for f in layer.fields if f.public or internal}
     missing = [c for c in columns or () if c not in there]
     if missing:
-        raise LayerError(f"{layer.name} has no column '{missing[0]}'. It has: {', '.join(there)}.")
+        raise LayerError.of(
+            "{name} has no column '{column}'. It has: {there}.", "{name} không có cột '{column}'. Có: {there}.",
+            name=layer.name, column=missing[0], there=", ".join(there),
+        )  # fmt: skip
     return tuple(there[c] for c in dict.fromkeys(columns)) if columns else tuple(there.values())
 
 
@@ -182,7 +191,10 @@ def plain_values(column, kind):
 def moved(table, crs):
     """The Table in another of the systems of CRS."""
     if crs not in CRS:
-        raise LayerError(f"EPSG:{crs} is not given out: choose one of {', '.join(map(str, CRS))}.")
+        raise LayerError.of(
+            "EPSG:{crs} is not given out: choose one of {known}.", "Không xuất theo EPSG:{crs}: hãy chọn một trong {known}.",
+            crs=crs, known=", ".join(map(str, CRS)),
+        )  # fmt: skip
     if table.shapes is None or crs == table.crs:
         return table
     return replace(table, shapes=shapes_from_wgs84(table.shapes, crs), crs=crs)
@@ -208,7 +220,11 @@ def write(table, kind, crs=4326, *, language="vi", outlines=False):
 
 def _known(layer, kind):
     if kind not in KINDS or not (layer.geometry or KINDS[kind].tables):
-        raise LayerError(f"{layer.name} is not given out as '{kind}': choose one of {', '.join(kinds_for(layer))}.")
+        raise LayerError.of(
+            "{name} is not given out as '{kind}': choose one of {known}.",
+            "{name} không xuất được thành '{kind}': hãy chọn một trong {known}.",
+            name=layer.name, kind=kind, known=", ".join(kinds_for(layer)),
+        )  # fmt: skip
 
 
 def export(layer, frame, kind, crs=4326, *, columns=None, internal=False, language="vi", outlines=False):
@@ -388,7 +404,7 @@ def _gdal_column(kind, values):
 
 def _parquet(table):
     if not has_parquet():
-        raise Unavailable("GeoParquet needs the package pyarrow: python -m pip install -r requirements-parquet.txt")
+        raise Unavailable(NO_PARQUET)
     import pyarrow as pa
 
     types = {"text": "string", "number": float, "integer": "Int64", "date": pd.ArrowDtype(pa.date32())}

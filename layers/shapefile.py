@@ -35,7 +35,11 @@ def archive(name, fields, columns, shapes, epsg):
     for (field, kind, *_), values in zip(fields, columns, strict=True):
         tables += [(field, part, *coded) for part, coded in enumerate(_coded(kind, values), start=1)]
     if 1 + sum(t[4] for t in tables) > MAX_RECORD:
-        raise LayerError(f"{name}: the texts of a record are too long for a Shapefile. Take GeoPackage or CSV.")
+        raise LayerError.of(
+            "{name}: the texts of a record are too long for a Shapefile. Take GeoPackage or CSV.",
+            "{name}: chữ của một bản ghi quá dài đối với Shapefile. Hãy lấy GeoPackage hoặc CSV.",
+            name=name,
+        )
     names = _names([(t[0], t[1]) for t in tables])
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as box:

@@ -31,9 +31,11 @@ def write(name, fields, columns, places, language):
     for header, column in zip(headers, columns, strict=True):
         for row, value in enumerate(column, start=1):
             if isinstance(value, str) and len(value) > MAX_CELL:
-                raise LayerError(
-                    f"{name} row {row} ({header}): Excel holds no text of {len(value):,} letters. Take CSV."
-                )
+                raise LayerError.of(
+                    "{name} row {row} ({header}): Excel holds no text of {letters:,} letters. Take CSV.",
+                    "{name} dòng {row} ({header}): Excel không chứa được đoạn chữ dài {letters:,} ký tự. Hãy lấy CSV.",
+                    name=name, row=row, header=header, letters=len(value),
+                )  # fmt: skip
     book = openpyxl.Workbook(write_only=True)
     sheet, keys = book.create_sheet("data"), book.create_sheet("fields")
 

@@ -5,7 +5,7 @@ import importlib
 import sys
 from contextlib import ExitStack
 
-from layers.errors import LayerError
+from layers.errors import LayerError, vietnamese
 from server.accounts import AccountError
 from server.console import CommandError, with_data
 
@@ -23,13 +23,20 @@ def main(argv=None):
         with ExitStack() as arguments.opened:
             return arguments.run(arguments) or 0
     except (LayerError, CommandError, AccountError) as e:
-        print(f"cangxanh: {e}", file=sys.stderr)
+        print(f"cangxanh: {_words(e, getattr(arguments, 'language', None))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output went away
         sys.stderr.close()
         return 0
+
+
+def _words(error, language):
+    """What an error says; in Vietnamese where the call asks for that and the error can."""
+    if language != "vi":
+        return str(error)
+    return error.vi if isinstance(error, LayerError) else vietnamese(error.args[0] if error.args else str(error))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,6 +7,7 @@ page was asked for travels with the form, so that a file holds exactly the rows 
 from dataclasses import dataclass
 
 from flask import Response, abort, request
+from werkzeug.exceptions import NotFound
 
 from geo.systems import SYSTEMS
 from layers import audit, formats
@@ -19,6 +20,14 @@ from server.records import unit_word
 
 OWN = ("lang", "crs", "columns", "outlines", "v")  # parameters of the download itself, not of the list
 _NOTES = {"xlsx": N_("for Excel"), "gpkg": N_("for QGIS")}
+
+
+class NotGivenOut(NotFound):
+    """A format in which a list is not given out; `sentence`, in the reader's language, names those in which it is."""
+
+    def __init__(self, sentence):
+        super().__init__(str(sentence))
+        self.sentence = str(sentence)
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,22 @@ def file_name(stem, layer, kind, crs):
 
 
 def known(layer, kind):
-    """Go on only with a kind in which this list is given out; else 404."""
-    if kind not in formats.kinds_for(layer):
-        abort(404)
+    """Go on only with a kind in which this list is given out; else 404, with the kinds that there are."""
+    there = formats.kinds_for(layer)
+    if kind in there:
+        return
+    if kind == "parquet" and not formats.has_parquet():
+        raise NotGivenOut(
+            _("GeoParquet is not made on this server (the package pyarrow is missing). There are: %(names)s.",
+              names=", ".join(formats.KINDS[k].label for k in there))
+        )  # fmt: skip
+    if kind in formats.KINDS:
+        raise NotGivenOut(
+            _("“%(list)s” has no places and is not given out as %(kind)s. There are: %(names)s.",
+              list=getattr(layer, language()), kind=formats.KINDS[kind].label,
+              names=", ".join(formats.KINDS[k].label for k in there))
+        )  # fmt: skip
+    abort(404)
 
 
 def written(table, kind, choice):
@@ -66,7 +88,7 @@ def written(table, kind, choice):
     try:
         return formats.write(table, kind, choice.crs, language=language(), outlines=choice.outlines)
     except LayerError as e:
-        raise Refused(str(e)) from e
+        raise Refused(e.vi if language() == "vi" else e.en) from e
 
 
 def mimetype(kind):

@@ -13,7 +13,7 @@ import pyogrio
 import pytest
 import staffroom
 
-from layers import audit, formats
+from layers import audit, formats, workbook
 from layers.catalogue import ALL
 from server import listings
 
@@ -108,6 +108,22 @@ def test_what_cannot_be_given_is_refused_with_its_name(nobody, address, word):
 def test_what_is_no_format_is_not_there(nobody):
     for address in ("/hotspots.exe", "/hotspots.", "/coverage.parquetx", "/data/norms.kml", "/coverage/NOBODY.csv"):
         assert nobody.get(address).status_code == 404, address
+
+
+def test_a_format_that_is_not_made_here_is_named_with_those_that_are(nobody, monkeypatch):
+    monkeypatch.setattr(formats, "has_parquet", lambda: False)
+    english, vietnamese = (nobody.get(f"/data/hotspots.parquet?lang={code}") for code in ("en", "vi"))
+    assert english.status_code == vietnamese.status_code == 404
+    assert "pyarrow" in english.text and "GeoPackage" in english.text and "Không tạo GeoParquet" in vietnamese.text
+    assert "has no places" in nobody.get("/data/norms.kml?lang=en").text
+
+
+def test_a_text_that_does_not_fit_a_format_is_refused_in_the_language_of_the_reader(nobody, monkeypatch):
+    monkeypatch.setattr(workbook, "MAX_CELL", 5)
+    for code, said in (("en", "Excel holds no text of"), ("vi", "Excel không chứa được đoạn chữ dài")):
+        answer = nobody.get(f"/data/norms.xlsx?columns=norm_vi,norm_en&lang={code}")
+        assert answer.status_code == 400 and said in answer.text
+        assert ("Take CSV" in answer.text) == (code == "en")
 
 
 def test_a_layer_is_filtered_as_under_ogc(nobody, office):

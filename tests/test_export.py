@@ -121,6 +121,28 @@ def test_what_cannot_be_done_is_told_in_one_line(run, tmp_path, words, said):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing", "--out", "{}/a.csv"], "Không có lớp 'nothing'"), (["norms", "--out", "{}/a.kml"], "hãy chọn một trong csv"),
+        (["norms", "--out", "{}/a"], "là định dạng nào"), (["cases", "--out", "{}/a.csv"], "là nội bộ"),
+        (["norms", "hotspots", "--out", "{}/a.csv"], "một GeoPackage"), (["norms", "--out", "{}/none/a.csv"], "Không có thư mục"),
+        (["norms", "--columns", "foo", "--out", "{}/a.csv"], "không có cột 'foo'"), (["norms", "--where", "foo = 1", "--out", "{}/a.csv"], "--where: "),
+        (["norms", "--as-of", "2001-01-01", "--out", "{}/a.csv"], "chưa có dữ liệu"),
+    ],
+)  # fmt: skip
+def test_the_same_is_told_in_vietnamese_where_the_call_asks_for_it(run, tmp_path, words, said):
+    words = [w.format(tmp_path) for w in words]
+    code, out, err = run(*words, "--language", "vi")
+    assert code == 1 and out == ""
+    assert said in err.splitlines()[-1] and err.splitlines()[-1] != run(*words)[2].splitlines()[-1]
+
+
+def test_what_was_written_is_told_in_vietnamese_too(run, tmp_path):
+    code, out, _err = run("norms", "--out", tmp_path / "a.csv", "--language", "vi")
+    assert code == 0 and "norms: 5 dòng" in out
+
+
 def test_a_file_is_not_written_over_and_never_left_half(run, tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
     path.write_text("mine")

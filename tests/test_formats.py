@@ -409,6 +409,18 @@ def test_without_pyarrow_geoparquet_says_what_to_install(monkeypatch):
         formats.export("samples", one(), "parquet")
 
 
+def test_whatever_the_writers_refuse_is_told_in_both_languages(monkeypatch):
+    monkeypatch.setattr(formats, "has_parquet", lambda: False)
+    calls = [
+        ("csv", one(), {"columns": ["foo"]}), ("csv", one(), {"crs": 32648}), ("exe", one(), {}), ("parquet", one(), {}),
+        ("zip", one(name_vi="a" * 70_000), {}), ("xlsx", one(name_vi="a" * 40_000), {}),
+    ]  # fmt: skip
+    for kind, frame, more in calls:
+        with pytest.raises(LayerError) as refused:
+            formats.export("samples", frame, kind, **more)
+        assert refused.value.vi != refused.value.en and not refused.value.vi.isascii(), refused.value.vi
+
+
 def test_empty_layers_are_files_too(tmp_path):
     frame = one().iloc[:0]
     for kind in formats.kinds_for("samples"):

@@ -9,11 +9,12 @@ import shapely
 
 from layers import formats
 from layers.catalogue import ALL
+from layers.errors import said
 from layers.geopackage import SRID
 from server import cql2, listings
 from server.collections import Collection, Selection, frame_of
 from server.console import CommandError, open_services
-from server.i18n import LANGUAGES
+from server.i18n import LANGUAGES, translations
 from server.parameters import CQL2_KIND
 
 EVERYTHING = "all"
@@ -30,7 +31,8 @@ def add(command):
     sub.add_argument("--where", metavar="CQL2", help="rows to take, e.g. \"kind = 'ward' AND population > 60000\"")
     sub.add_argument("--bbox", type=_box, metavar="W,S,E,N", help="rows that meet a box in degrees")
     sub.add_argument("--columns", type=_names, default=(), metavar="A,B", help="columns to take, in this order")
-    sub.add_argument("--language", choices=tuple(LANGUAGES), default="vi", help="of the headers in Excel")
+    sub.add_argument("--language", choices=tuple(LANGUAGES),
+                     help="of what is said here (default: English) and of the headers in Excel (default: Vietnamese)")  # fmt: skip
     sub.add_argument("--as-of", type=_day, metavar="DATE", help="the rows in use at the end of a day, YYYY-MM-DD")
     sub.add_argument("--outlines", action="store_true", help="whole shapes as WKT in CSV and Excel, beside the points")
     sub.add_argument("--internal", action="store_true",
@@ -62,13 +64,20 @@ def _day(text):
 def run(arguments):
     kind, out = _kind(arguments), arguments.out
     if out.exists() and not arguments.force:
-        raise CommandError(f"{out} is there already; --force writes over it.")
+        raise _refused("{out} is there already; --force writes over it.", "{out} đã có; --force để ghi đè.", out=out)
     if not out.parent.is_dir():
-        raise CommandError(f"There is no folder {out.parent}; make it first.")
+        raise _refused(
+            "There is no folder {folder}; make it first.",
+            "Không có thư mục {folder}; hãy tạo trước.",
+            folder=out.parent,
+        )
     services = open_services(arguments)
     names = _layers(arguments)
     if len(names) > 1 and kind != "gpkg":
-        raise CommandError("Several layers fit into one GeoPackage only: give --out a name that ends in .gpkg.")
+        raise _refused(
+            "Several layers fit into one GeoPackage only: give --out a name that ends in .gpkg.",
+            "Nhiều lớp chỉ ghi chung được vào một GeoPackage: hãy đặt --out với tên kết thúc bằng .gpkg.",
+        )
     counts = {}
 
     def tables():
@@ -82,13 +91,15 @@ def run(arguments):
             formats.geopackage_file(out, tables(), arguments.crs)
         else:
             (made,) = tables()
-            _put(
-                out, formats.write(made, kind, arguments.crs, language=arguments.language, outlines=arguments.outlines)
-            )
+            headers = arguments.language or "vi"
+            _put(out, formats.write(made, kind, arguments.crs, language=headers, outlines=arguments.outlines))
     except OSError as e:
-        raise CommandError(f"{out} cannot be written ({e.strerror}).") from e
+        raise _refused(
+            "{out} cannot be written ({why}).", "Không ghi được {out} ({why}).", out=out, why=e.strerror
+        ) from e
+    vi = arguments.language == "vi"
     for name, rows in counts.items():
-        print(f"{name}: {rows} row{'' if rows == 1 else 's'}")
+        print(f"{name}: {rows} dòng" if vi else f"{name}: {rows} row{'' if rows == 1 else 's'}")
     there = SRID if formats.KINDS[kind].only_degrees else arguments.crs
     print(f"{out}: {formats.KINDS[kind].label}, EPSG:{there}, {out.stat().st_size:,} bytes")
 
@@ -96,7 +107,10 @@ def run(arguments):
 def _kind(arguments):
     ending = arguments.out.suffix.lower().removeprefix(".")
     if arguments.format is None and ending not in formats.KINDS:
-        raise CommandError(f"What format is {arguments.out}? Say --format {'|'.join(formats.KINDS)}.")
+        raise _refused(
+            "What format is {out}? Say --format {known}.", "{out} là định dạng nào? Hãy nêu --format {known}.",
+            out=arguments.out, known="|".join(formats.KINDS),
+        )  # fmt: skip
     return arguments.format or ending
 
 
@@ -109,8 +123,13 @@ def _layers(arguments):
         if name in known:
             continue
         if name in ALL or name in listings.INTERNAL:
-            raise CommandError(f"{name} is internal; --internal gives it out.")
-        raise CommandError(f"There is no layer '{name}'. There are: {', '.join(known)}.")
+            raise _refused(
+                "{name} is internal; --internal gives it out.", "{name} là nội bộ; --internal để xuất.", name=name
+            )
+        raise _refused(
+            "There is no layer '{name}'. There are: {known}.", "Không có lớp '{name}'. Có: {known}.",
+            name=name, known=", ".join(known),
+        )  # fmt: skip
     return list(dict.fromkeys(arguments.layers))
 
 
@@ -121,7 +140,11 @@ def _table(services, name, arguments):
         layer, frame = ALL[name], _frame(services, name, arguments.as_of)
     else:
         if arguments.as_of:
-            raise CommandError(f"{name} is known as it is now only; leave --as-of away.")
+            raise _refused(
+                "{name} is known as it is now only; leave --as-of away.",
+                "{name} chỉ có ở hiện tại; hãy bỏ --as-of.",
+                name=name,
+            )
         layer, records = listings.INTERNAL[name]
         frame = frame_of(layer, records(services))
     held = Collection(layer, 0, frame, internal=internal)
@@ -146,7 +169,16 @@ def _tree(text, held):
     try:
         return cql2.parse(text, kinds)
     except cql2.FilterError as e:
-        raise CommandError(f"--where: {cql2.translated(e, lambda m, **v: m % v)}") from None
+        why, why_vi = (cql2.translated(e, _gettext(code)) for code in ("en", "vi"))
+        raise _refused("--where: {why}", "--where: {why_vi}", why=why, why_vi=why_vi) from None
+
+
+def _gettext(code):
+    return lambda message, **values: (translations(code).gettext(message) if code == "vi" else message) % values
+
+
+def _refused(en, vi, /, **values):
+    return CommandError(said(en, vi, **values))
 
 
 def _put(path, body):
