@@ -108,7 +108,7 @@ def verify(con, noted=()):
                 f"Row {number} does not follow the row before it: one of them was changed, removed or moved."
             )
         if _digest(row) != row["hash"]:
-            problems.append(f"Row {number} ({row['at'][:19]}, {row['thing']}) was changed after it was written.")
+            problems.append(f"Row {number} ({row['at'][:19]} UTC, {row['thing']}) was changed after it was written.")
         if noted.get(number, row["hash"]) != row["hash"]:
             problems.append(f"Row {number} is not the one that was noted.")
         previous, expected = row["hash"], number + 1

@@ -7,7 +7,6 @@ Texts come in English; texts_vi.csv holds their Vietnamese.
 """
 
 import csv
-from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -579,13 +578,12 @@ def _ring(rows):
     return list(zip(rows["lon"].astype(float), rows["lat"].astype(float), strict=True))
 
 
-def fill(store, *, today=None):
+def fill(store, *, today):
     """Write the starter layers into an empty store, all in one transaction; True if it was empty."""
     if store.meta("starter_filled"):
         return False
-    day = (today or date.today()).isoformat()
     written = store.write_all(
-        starter_layers(), source="starter facts", note="first start", meta={"starter_filled": day},
+        starter_layers(), source="starter facts", note="first start", meta={"starter_filled": today.isoformat()},
         once="starter_filled",
     )  # fmt: skip
     store.checkpoint()  # a copy of the file alone holds the data, too

@@ -99,7 +99,7 @@ class Store:
         """A copy of the file in backups/, made before something that cannot be taken back."""
         folder = self.data_dir / "backups"
         folder.mkdir(exist_ok=True)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         with closing(
             sqlite3.connect(self.path)
         ) as reader:  # our own connection holds the write lock: another one reads

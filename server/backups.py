@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from layers import geopackage
 from layers.errors import LayerError
 from layers.store import FILE_NAME as STORE_FILE
+from server.citytime import CITY_TIME
 from server.vault import FILE_NAME as ACCOUNTS_FILE
 
 MANIFEST = "cangxanh-backup.json"
@@ -107,7 +108,7 @@ def restore(path, data_dir, *, replace=False):
                 _prove(fresh / name, path)
         aside = None
         if full:
-            aside = data_dir.with_name(f"{data_dir.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+            aside = data_dir.with_name(f"{data_dir.name}.before-{datetime.now(CITY_TIME):%Y%m%d-%H%M%S}")
             os.replace(data_dir, aside)
         elif data_dir.exists():
             data_dir.rmdir()

@@ -133,7 +133,7 @@ def open_city(data_dir, *, say=lambda line: None, today=None):
     store = Store(data_dir)
     if store.meta("starter_filled") is None:
         say("First start: filling the store with the starter facts ...")
-        starter.fill(store, today=today)
+        starter.fill(store, today=today or datetime.now(CITY_TIME).date())
     starter.complete(store)
     population = store.data_dir / POPULATION
     if not population.exists():

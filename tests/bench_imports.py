@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +83,7 @@ def main(kind, rows, shape="point"):
         from layers import starter
 
         store = Store(Path(folder) / "data")
-        starter.fill(store)
+        starter.fill(store, today=date(2026, 11, 22))
         before, begun, worked = peak(), time.perf_counter(), time.process_time()
         layer = "receptors" if shape == "point" else "built_up"
         with imports.prepare(store, layer, path, reading=imports.reading_of("4326")) as prepared:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def starter_store(tmp_path_factory):
     """A data folder filled with the starter layers, once. Read only: a test that writes takes `filled`."""
     folder = tmp_path_factory.mktemp("starter")
     store = Store(folder)
-    assert starter.fill(store) is True
+    assert starter.fill(store, today=date(2026, 11, 22)) is True
     store.close()
     return folder
 

@@ -3,14 +3,17 @@
 import shutil
 import sqlite3
 import textwrap
+import time
 import zipfile
 from contextlib import closing
+from datetime import datetime
 
 import people
 import pytest
 
 from layers.store import Store
 from server import backups, cli
+from server.citytime import CITY_TIME, told
 from server.services import open_city
 
 
@@ -57,6 +60,34 @@ def test_what_is_put_back_is_what_was_there(city, tmp_path, capsys):
     assert not any(n.startswith("jobs.db") or n.endswith(("-wal", "-shm")) for n in names)
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system sets its zone in another way")
+def test_the_names_of_backups_and_what_is_told_of_them_follow_the_clock_of_the_city(
+    city, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    try:
+        begun, data = datetime.now(CITY_TIME).replace(microsecond=0), str(city.store.data_dir)
+        assert cli.main(["backup", "--data", data]) == 0
+        (kept,) = (city.store.data_dir / "backups").glob("cangxanh-*.zip")
+        assert cli.main(["backup", str(kept), "--check"]) == 0
+        capsys.readouterr()
+        shutil.copytree(city.store.data_dir, tmp_path / "there")
+        assert cli.main(["restore", str(kept), "--data", str(tmp_path / "there"), "--replace"]) == 0
+        assert cli.main(["versions", "norms", "--data", data]) == 0
+        ended = datetime.now(CITY_TIME)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    said = capsys.readouterr().out
+    (aside,) = tmp_path.glob("there.before-*")
+    for name in (kept.stem.removeprefix("cangxanh-"), aside.name.partition(".before-")[2]):
+        assert begun <= datetime.strptime(name, "%Y%m%d-%H%M%S").replace(tzinfo=CITY_TIME) <= ended
+    at = said.partition("as it was at ")[2][:19]
+    assert begun <= datetime.fromisoformat(at).replace(tzinfo=CITY_TIME) <= ended
+    assert f"{told(city.store.history('norms')[0]['at'])}  norms" in said
+
+
 def test_a_folder_that_is_there_is_only_moved_aside_when_asked(city, tmp_path, capsys):
     kept = tmp_path / "city.zip"
     backups.make(city.store.data_dir, kept)
@@ -65,7 +96,7 @@ def test_a_folder_that_is_there_is_only_moved_aside_when_asked(city, tmp_path, c
     assert cli.main(["restore", str(kept), "--data", str(there)]) == 1
     assert "is not empty" in capsys.readouterr().err and (there / "mine.txt").exists()
     manifest, aside = backups.restore(kept, there, replace=True)
-    assert (aside / "mine.txt").read_text() == "of value" and not (there / "mine.txt").exists()
+    assert (aside / "mine.txt").read_text(encoding="utf-8") == "of value" and not (there / "mine.txt").exists()
     assert manifest["members"].keys() == backups.check(kept)["members"].keys()
     Store(there).close()
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from server import i18n
-from server.citytime import CITY_TIME, local
+from server.citytime import CITY_TIME, local, told
 
 EVE = "2026-11-22T17:05:00.000+00:00"  # five past midnight on the 23rd in Hải Phòng
 
@@ -32,6 +32,7 @@ def test_a_day_has_no_hour_to_move_it():
 
 def test_without_a_zone_an_instant_is_utc_and_nothing_is_a_dash():
     assert local("2026-11-22T17:05").isoformat() == "2026-11-23T00:05:00+07:00"
+    assert told("2026-11-22T17:05:59.999+00:00") == "2026-11-23 00:05:59"
     assert i18n.moment(None) == i18n.moment("") == i18n.NO_DATA
     with pytest.raises(ValueError):
         local("yesterday")

@@ -1,6 +1,7 @@
 """Real files come in with the right warnings. Skipped where the folder of real data is absent."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -24,7 +25,7 @@ def with_wards(tmp_path_factory):
     """A store with the real outlines of the 114 wards, and the Prepared that brought them."""
     folder = tmp_path_factory.mktemp("real")
     store = Store(folder / "city", synchronous="OFF")
-    starter.fill(store)
+    starter.fill(store, today=date(2026, 11, 22))
     columns = {"name": "", "fullName": "name_vi", "fullNameEn": "name_en"}
     prepared = imports.prepare(store, "admin_units", WARDS, columns=columns, fill=FILL)
     assert imports.apply(store, prepared, who="planner")

@@ -496,6 +496,7 @@ def test_kill_loses_nothing_that_was_acknowledged_and_tears_nothing(store, elsew
 
 FIRST_START = """
 import time
+from datetime import date
 from pathlib import Path
 import pandas as pd
 from layers import starter
@@ -517,6 +518,7 @@ def few_layers():  # both have seen an empty store
     return [check(ALL["norms"], pd.DataFrame(row))]
 
 starter.starter_layers = few_layers
+TODAY = date(2026, 11, 22)
 say("ready")
 hear()
 answers = []
@@ -525,7 +527,7 @@ for i in range(rounds):
     folder.mkdir(exist_ok=True)
     meet("start")
     store = Store(Path(args[0]) / f"data-{i}")
-    answers.append([starter.fill(store), starter.fill(store), store.versions()])
+    answers.append([starter.fill(store, today=TODAY), starter.fill(store, today=TODAY), store.versions()])
     store.close()
 say(answers)
 """

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from server import backups
+from server.citytime import CITY_TIME, told
 
 
 def add(command):
@@ -19,17 +20,17 @@ def add(command):
 
 
 def run(arguments):
-    path = arguments.file or arguments.data / "backups" / f"cangxanh-{datetime.now():%Y%m%d-%H%M%S}.zip"
+    path = arguments.file or arguments.data / "backups" / f"cangxanh-{datetime.now(CITY_TIME):%Y%m%d-%H%M%S}.zip"
     if arguments.check:
         manifest = backups.check(path)
-        print(f"{path} is whole: {_size(manifest)}, made {manifest['made']}.")
+        print(f"{path} is whole: {_size(manifest)}, made {told(manifest['made'])}.")
         return
-    told = [0]
+    shown = [0]
 
     def progress(share):
-        if sys.stderr.isatty() and int(share * 100) > told[0]:
-            told[0] = int(share * 100)
-            print(f"\r{told[0]} %", end="" if told[0] < 100 else "\n", file=sys.stderr, flush=True)
+        if sys.stderr.isatty() and int(share * 100) > shown[0]:
+            shown[0] = int(share * 100)
+            print(f"\r{shown[0]} %", end="" if shown[0] < 100 else "\n", file=sys.stderr, flush=True)
 
     manifest = backups.make(arguments.data, path, progress=progress)
     print(f"{path}: {_size(manifest)}. It holds password hashes and contact data: keep it safe, on another machine.")
@@ -37,7 +38,7 @@ def run(arguments):
 
 def put_back(arguments):
     manifest, aside = backups.restore(arguments.file, arguments.data, replace=arguments.replace)
-    print(f"{arguments.data} is as it was at {manifest['made']}: {_size(manifest)}.")
+    print(f"{arguments.data} is as it was at {told(manifest['made'])}: {_size(manifest)}.")
     if aside:
         print(f"What was there before lies in {aside}.")
 

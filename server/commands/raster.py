@@ -3,6 +3,7 @@
 import getpass
 
 from layers import rasters
+from server.citytime import told
 from server.console import open_services
 
 
@@ -20,4 +21,4 @@ def run(arguments):
         return
     for row in rasters.history(store, slot):
         kept = "kept" if row["kept"] else "no longer kept"
-        print(f"{row['version']:4}  {row['at'][:19]}  {row['who']:16} {row['source']}  {row['sha256'][:12]}  {kept}")
+        print(f"{row['version']:4}  {told(row['at'])}  {row['who']:16} {row['source']}  {row['sha256'][:12]}  {kept}")

@@ -3,6 +3,7 @@
 import getpass
 
 from layers.catalogue import ALL
+from server.citytime import told
 from server.console import CommandError, open_services
 
 
@@ -21,7 +22,7 @@ def run(arguments):
     for v in store.history(arguments.layer):
         note = f"  ({v['note']})" if v["note"] else ""
         print(
-            f"{v['at'][:16]}Z  {v['layer']:18} {v['version']:>4}  {v['rows']:>7} rows  {v['who']}: {v['source']}{note}"
+            f"{told(v['at'])}  {v['layer']:18} {v['version']:>4}  {v['rows']:>7} rows  {v['who']}: {v['source']}{note}"
         )
     for layer, problems in store.refused().items():
         print(f"An edit of {layer} by another program is not used: {' '.join(problems)}")

@@ -3,6 +3,7 @@
 from flask import Blueprint, abort, current_app, jsonify, redirect, render_template, request
 
 from server import security
+from server.citytime import told
 from server.i18n import gettext as _
 from server.i18n import language, number
 from server.security import STAFF, allowed
@@ -40,6 +41,11 @@ def words(job):
     return _(job.words, **shown) if job.words else _("Beginning …")
 
 
+def lines(id):
+    """The log of a piece of work: at (UTC), when (in the city's time) and text of each line."""
+    return [{"at": at, "when": told(at), "text": text} for at, text in jobs().log(id)]
+
+
 @bp.app_context_processor
 def tools():
     return {"job_words": words}
@@ -49,7 +55,7 @@ def tools():
 @allowed(*STAFF)
 def page(id):
     job = job_of(id)
-    return render_template("job.html", job=job, log=jobs().log(id))
+    return render_template("job.html", job=job, log=lines(id))
 
 
 @bp.get("/<id>.json")
@@ -61,7 +67,7 @@ def state(id):
         over=job.over,
         share=job.share,
         words=words(job),
-        log=[{"at": at, "text": text} for at, text in jobs().log(id)[-100:]],
+        log=lines(id)[-100:],
     )
     answer.headers["Cache-Control"] = "no-store"
     return answer

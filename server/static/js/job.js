@@ -18,7 +18,7 @@
       part("log").replaceChildren(
         ...job.log.map((line) => {
           const item = document.createElement("li");
-          item.textContent = `${new Date(line.at).toLocaleTimeString(document.documentElement.lang)} ${line.text}`;
+          item.textContent = `${line.when} ${line.text}`;
           return item;
         }),
       );

@@ -17,8 +17,8 @@
   document.documentElement.classList.add("has-scripts");
 
   function begin() {
-    const now = new Date();
-    const today = new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+    // The day of the city, also on a phone that is set to another zone; Swedish writes it as 2026-11-22.
+    const today = new Date().toLocaleDateString("sv", { timeZone: "Asia/Ho_Chi_Minh" });
     form.elements.key.value = cx.freshKey();
     form.elements.seen_on.max = today;
     form.elements.seen_on.value = today;
@@ -271,7 +271,7 @@
     }
   }
 
-  const moment = (text) => new Date(text).toLocaleString(lang, { dateStyle: "short", timeStyle: "short" });
+  const moment = (text) => new Date(text).toLocaleString(lang, { dateStyle: "short", timeStyle: "short", timeZone: "Asia/Ho_Chi_Minh" });
   const kindWord = (code) => document.querySelector(`#kind-${CSS.escape(code)} + .kind-card b`)?.textContent || code;
 
   function status(draft) {
