@@ -43,6 +43,17 @@ class NewPlant:
     given: tuple = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A ledger with new plants working, as arrays. worlds: as of the ledger; codes: of the plants that somebody sends
+    something to; inflow: what arrives at each, (9, codes); flow: what each link carries, (9, links); all m³/day."""
+
+    worlds: np.ndarray
+    codes: list
+    inflow: np.ndarray
+    flow: np.ndarray
+
+
 def collected(ledger, points, plants):
     """Who sends what to which new plant, likely case: frame with plant, since, unit, m3d, share, distance_m.
 
@@ -99,40 +110,48 @@ def _given(plant, codes, left):
     return take * min(1.0, plant.capacity_m3d / total) if total > 0 else take
 
 
+def mixed(ledger, links, plants):
+    """The Mixture of a ledger and new plants: links is a frame of collected(), or some of its rows."""
+    worlds = ledger.worlds.copy()
+    sending = set(links["plant"])
+    working = [p for p in plants if p.code in sending]
+    codes, capacity = [p.code for p in working], np.array([p.capacity_m3d for p in working], dtype=float)
+    place = {code: i for i, code in enumerate(codes)}
+    unit_of, share = ledger.units.get_indexer(links["unit"]), links["share"].to_numpy(float)
+    plant_of = np.array([place[code] for code in links["plant"]], dtype=int)
+    n = len(ledger.units)
+    flow = worlds[:, :, _UNTREATED].sum(axis=2)[:, unit_of] * share[None, :]
+    sent_away = np.minimum(np.bincount(unit_of, share, minlength=n), 1.0)
+    worlds[:, :, _UNTREATED] *= (1.0 - sent_away)[None, :, None]
+    inflow = np.zeros((len(worlds), len(codes)))
+    for w in range(len(worlds)):
+        inflow[w] = np.bincount(plant_of, flow[w], minlength=len(codes))
+        taken = np.divide(capacity, inflow[w], out=np.ones(len(codes)), where=inflow[w] > capacity)[plant_of]
+        worlds[w, :, _UNKNOWN] += np.bincount(unit_of, flow[w] * taken, minlength=n)
+        worlds[w, :, _OVER] += np.bincount(unit_of, flow[w] * (1 - taken), minlength=n)
+    return Mixture(worlds, codes, inflow, flow)
+
+
 def with_plants(ledger, links, plants):
     """The Ledger with new plants working: links is a frame of collected(), or some of its rows.
 
     plants of the Ledger gets one row per new plant (state `operating`, compliance `unknown`), flows one per link.
     """
-    worlds = ledger.worlds.copy()
-    by_code = {p.code: p for p in plants}
-    order = [p.code for p in plants if p.code in set(links["plant"])]
-    unit_of = ledger.units.get_indexer(links["unit"])
-    plant_of = pd.Index(order).get_indexer(links["plant"])
-    share = links["share"].to_numpy(float)
-    capacity = np.array([by_code[code].capacity_m3d for code in order])
-    free = worlds[:, :, _UNTREATED].sum(axis=2)
-    sent_away = np.minimum(np.bincount(unit_of, share, minlength=len(ledger.units)), 1.0)
-    worlds[:, :, _UNTREATED] *= (1.0 - sent_away)[None, :, None]
-    inflow = np.zeros((len(worlds), len(order)))
-    flow = free[:, unit_of] * share[None, :]
-    for w in range(len(worlds)):
-        inflow[w] = np.bincount(plant_of, flow[w], minlength=len(order))
-        taken = np.divide(capacity, inflow[w], out=np.ones(len(order)), where=inflow[w] > capacity)[plant_of]
-        worlds[w, :, _UNKNOWN] += np.bincount(unit_of, flow[w] * taken, minlength=len(ledger.units))
-        worlds[w, :, _OVER] += np.bincount(unit_of, flow[w] * (1 - taken), minlength=len(ledger.units))
-    told = pd.DataFrame(index=pd.Index(order, name=ledger.plants.index.name))
-    told["state"], told["works"], told["stands_idle"], told["compliance"] = "operating", True, False, "unknown"
+    mix = mixed(ledger, links, plants)
+    by_code = {p.code: p.capacity_m3d for p in plants}
+    capacity = np.array([by_code[code] for code in mix.codes], dtype=float)
+    told = {"state": "operating", "works": True, "stands_idle": False, "compliance": "unknown"}
     for s, name in enumerate(SCENARIOS):
         told[f"capacity_{name}"] = capacity
-        told[f"inflow_{name}"] = inflow[s]
-        told[f"treated_{name}"] = np.minimum(inflow[s], capacity)
-        told[f"over_capacity_{name}"] = np.maximum(inflow[s] - capacity, 0.0)
+        told[f"inflow_{name}"] = mix.inflow[s]
+        told[f"treated_{name}"] = np.minimum(mix.inflow[s], capacity)
+        told[f"over_capacity_{name}"] = np.maximum(mix.inflow[s] - capacity, 0.0)
+    told = pd.DataFrame(told, index=pd.Index(mix.codes, name=ledger.plants.index.name))
     flows = pd.DataFrame({"unit": links["unit"], "destination": links["plant"], "basis": "scenario"})
-    flows = flows.assign(**{f"m3d_{name}": flow[s] for s, name in enumerate(SCENARIOS)})
+    flows = flows.assign(**{f"m3d_{name}": mix.flow[s] for s, name in enumerate(SCENARIOS)})
     both = pd.concat([ledger.flows, flows], ignore_index=True) if len(flows) else ledger.flows
-    every = pd.concat([ledger.plants, told]) if order else ledger.plants
-    return Ledger(ledger.as_of, ledger.units, worlds, every, both, ledger.uncounted)
+    every = pd.concat([ledger.plants, told]) if mix.codes else ledger.plants
+    return Ledger(ledger.as_of, ledger.units, mix.worlds, every, both, ledger.uncounted)
 
 
 def treated(ledger):

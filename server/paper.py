@@ -12,10 +12,9 @@ from pathlib import Path
 
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
-from fpdf.enums import TableBordersLayout, TableCellFillMode
-from fpdf.fonts import FontFace
 
 from geo import projection
+from server import papertable
 from server.i18n import gettext as _
 from server.i18n import language, number
 from server.outlines import METRIC, round_length
@@ -115,20 +114,8 @@ class Paper(FPDF):
 
         The head comes again on every page.
         """
-        self.face(size)
-        self.set_draw_color(*LINE)
-        self.set_line_width(0.15)
-        self.set_fill_color(255, 255, 255)
-        head = FontFace(emphasis="BOLD", fill_color=TINT, color=INK)
-        aligns = ["RIGHT" if i in numbers else "LEFT" for i in range(len(heads))]
-        with self.table(
-            width=self.epw, col_widths=widths, text_align=tuple(aligns), headings_style=head, line_height=3.7 * self.k_text,
-            borders_layout=TableBordersLayout.HORIZONTAL_LINES, padding=(0.9, 1.2), cell_fill_mode=TableCellFillMode.NONE,
-        ) as table:  # fmt: skip
-            table.row([plain(h) for h in heads])
-            for k, row in enumerate(rows):
-                style = FontFace(emphasis="BOLD") if k in strong else None
-                table.row([plain(c) for c in row], style=style)
+        rows = [list(map(plain, row)) for row in rows]
+        papertable.draw(self, list(map(plain, heads)), rows, widths, numbers=numbers, size=size, strong=strong)
         self.ln(1.5 * self.k_text)
 
     def done(self):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from layers import audit
 from layers.geopackage import Day
 from server import codes
+from server.tablecolumns import belongs_to, needed, optional, row_key
 
 CITIZEN = "citizen"
 
@@ -21,65 +22,58 @@ metadata = sa.MetaData()
 report = sa.Table(
     "report",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    row_key(),
     sa.Column("code", sa.Text, nullable=False, unique=True),  # what the sender keeps
     sa.Column("ref", sa.Text, nullable=False, unique=True),  # by which a stranger may say "the same"
     sa.Column("client_key", sa.Text, nullable=False, unique=True),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("smell", sa.Integer),
-    sa.Column("colour", sa.Text),
-    sa.Column("words", sa.Text, nullable=False),
-    sa.Column("lon", sa.Double),
-    sa.Column("lat", sa.Double),
-    sa.Column("accuracy_m", sa.Double),
+    *needed(sa.Text, "at", "kind"),
+    *optional(sa.Integer, "smell"),
+    *optional(sa.Text, "colour"),
+    *needed(sa.Text, "words"),
+    *optional(sa.Double, "lon", "lat", "accuracy_m"),
     sa.Column("ward", sa.Text, index=True),
-    sa.Column("ward_basis", sa.Text),  # chosen by the sender, or pin: by an outline, which may be schematic
-    sa.Column("place", sa.Text, nullable=False),
-    sa.Column("seen_on", Day()),
-    sa.Column("language", sa.Text, nullable=False),
+    *optional(sa.Text, "ward_basis"),  # chosen by the sender, or pin: by an outline, which may be schematic
+    *needed(sa.Text, "place"),
+    *optional(Day(), "seen_on"),
+    *needed(sa.Text, "language"),
     sa.Column("state", sa.Text, nullable=False, index=True),
-    sa.Column("clock_at", sa.Text, nullable=False),  # since when the clocks run: arrival, or opened anew
-    sa.Column("answer_from", Day(), nullable=False),  # the same as a day, moved on by waiting for the sender
-    sa.Column("asked_on", Day()),
-    sa.Column("changed_on", Day(), nullable=False),
+    *needed(sa.Text, "clock_at"),  # since when the clocks run: arrival, or opened anew
+    *needed(Day(), "answer_from"),  # the same as a day, moved on by waiting for the sender
+    *optional(Day(), "asked_on"),
+    *needed(Day(), "changed_on"),
     sa.Column("case_code", sa.Text, index=True),
-    sa.Column("commune", sa.Text),
-    sa.Column("same_as", sa.Integer, sa.ForeignKey("report.id"), index=True),  # never points at one that has its own
-    sa.Column("promised", sa.Text, nullable=False),  # JSON: checksums of the photos the sender announced
-    sa.Column("reopened", sa.Integer, nullable=False),
+    *optional(sa.Text, "commune"),
+    belongs_to("report", "same_as", index=True),  # never points at one that has its own
+    *needed(sa.Text, "promised"),  # JSON: checksums of the photos the sender announced
+    *needed(sa.Integer, "reopened"),
     sqlite_autoincrement=True,
 )
 said = sa.Table(
     "report_message",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("report", sa.Integer, sa.ForeignKey("report.id"), nullable=False, index=True),
-    sa.Column("sender", sa.Integer, sa.ForeignKey("report.id")),  # the report of the citizen who says it
+    row_key(),
+    belongs_to("report", "report", nullable=False, index=True),
+    belongs_to("report", "sender"),  # the report of the citizen who says it
     sa.Column("client_key", sa.Text, unique=True),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),  # reply or not_fixed of a citizen, else the act it belongs to
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("who_id", sa.Integer),
-    sa.Column("who", sa.Text),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("act", sa.Integer, sa.ForeignKey("report_act.id")),
-    sa.Column("taken_back_at", sa.Text),
+    *needed(sa.Text, "at", "kind", "role"),  # kind: reply or not_fixed of a citizen, else the act it belongs to
+    *optional(sa.Integer, "who_id"),
+    *optional(sa.Text, "who"),
+    *needed(sa.Text, "text"),
+    belongs_to("report_act", "act"),
+    *optional(sa.Text, "taken_back_at"),
     sqlite_autoincrement=True,
 )
 photo = sa.Table(
     "report_photo",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("report", sa.Integer, sa.ForeignKey("report.id"), nullable=False),
-    sa.Column("message", sa.Integer, sa.ForeignKey("report_message.id"), index=True),  # None: came with the report
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("sent", sa.Text, nullable=False),  # checksum of the bytes as received, the sender's receipt
-    sa.Column("sha", sa.Text, nullable=False),  # of the clean photo
-    sa.Column("width", sa.Integer, nullable=False),
-    sa.Column("height", sa.Integer, nullable=False),
-    sa.Column("taken_on", Day()),
-    sa.Column("at", sa.Text, nullable=False),
+    row_key(),
+    belongs_to("report", "report", nullable=False),
+    belongs_to("report_message", "message", index=True),  # None: came with the report
+    *needed(sa.Integer, "number"),
+    *needed(sa.Text, "sent", "sha"),  # checksums: of the bytes as received, the sender's receipt; of the clean photo
+    *needed(sa.Integer, "width", "height"),
+    *optional(Day(), "taken_on"),
+    *needed(sa.Text, "at"),
     sa.UniqueConstraint("report", "sent"),
     sa.UniqueConstraint("report", "number"),
     sqlite_autoincrement=True,
@@ -87,27 +81,20 @@ photo = sa.Table(
 files_of = sa.Table(
     "report_file",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("message", sa.Integer, sa.ForeignKey("report_message.id"), nullable=False, index=True),
-    sa.Column("sha", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("media_type", sa.Text, nullable=False),
+    row_key(),
+    belongs_to("report_message", "message", nullable=False, index=True),
+    *needed(sa.Text, "sha", "name", "media_type"),
     sqlite_autoincrement=True,
 )
 acts = sa.Table(
     "report_act",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("report", sa.Integer, sa.ForeignKey("report.id"), nullable=False, index=True),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("who_id", sa.Integer),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("state_from", sa.Text, nullable=False),
-    sa.Column("state_to", sa.Text, nullable=False),
-    sa.Column("before", sa.Text, nullable=False),  # JSON: the values that the act changed, for taking it back
-    sa.Column("reason", sa.Text),
+    row_key(),
+    belongs_to("report", "report", nullable=False, index=True),
+    *needed(sa.Text, "at"),
+    *optional(sa.Integer, "who_id"),
+    *needed(sa.Text, "who", "role", "action", "state_from", "state_to", "before"),  # before: JSON, for taking it back
+    *optional(sa.Text, "reason"),
     sa.Column("undoes", sa.Integer, sa.ForeignKey("report_act.id"), unique=True),
     sqlite_autoincrement=True,
 )

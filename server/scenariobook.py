@@ -7,88 +7,79 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from server import drawing, scenarioledger
+from server import drawing
 from server.i18n import N_
-from server.scenarioledger import FIRST_YEAR, LAST_YEAR, SERVES, Money, Plant
+from server.scenariolaw import first_day, legal, technologies
+from server.scenarioplants import FIRST_YEAR, LAST_YEAR, MOST_SOURCE, SERVES, Money, Plant
+from server.tablecolumns import belongs_to, needed, optional, row_key
 
 WRITERS = ("planner", "administrator")
 READERS = ("planner", "administrator", "inspector", "approver")
 TAKE_BACK = timedelta(minutes=15)
 MOST_PLANTS, MOST_NAME, MOST_TEXT = 40, 120, 4000
-LIMITS = {"capacity_m3d": (10, 1_000_000), "within_m": (100, 50_000), "cost": (0, 1e18), "sewer_km": (0, 1000)}
+LIMITS = {"capacity_m3d": (10, 1_000_000), "within_m": (100, 50_000), "cost": (0, 1e18), "sewer_km": (0, 1000),
+          "own_m": (1, 10_000)}  # fmt: skip
+OPTIONAL = ("cost", "sewer_km", "own_m")
 COSTS = {"build": (0, 1e15), "operation": (0, 1e12), "sewer": (0, 1e18), "years": (1, 100), "interest": (0, 50)}
 
 metadata = sa.MetaData()
 scenario_rows = sa.Table(
     "scenarios",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    row_key(),
     sa.Column("code", sa.Text, nullable=False, unique=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("money", sa.Text, nullable=False),  # JSON of Money
-    sa.Column("study", sa.Text),
-    sa.Column("copied_from", sa.Text),
-    sa.Column("created_by", sa.Text, nullable=False),
-    sa.Column("created_at", sa.Text, nullable=False),
-    sa.Column("changed_by", sa.Text, nullable=False),
-    sa.Column("changed_at", sa.Text, nullable=False),
-    sa.Column("locked_by", sa.Text),
-    sa.Column("locked_at", sa.Text),
-    sa.Column("hidden_at", sa.Text),
+    *needed(sa.Text, "name", "note"),
+    *needed(sa.Integer, "revision"),
+    *needed(sa.Text, "money"),  # JSON of Money
+    *optional(sa.Text, "study", "copied_from"),
+    *needed(sa.Text, "created_by", "created_at", "changed_by", "changed_at"),
+    *optional(sa.Text, "locked_by", "locked_at", "hidden_at"),
     sqlite_autoincrement=True,
 )
 plant_rows = sa.Table(
     "scenario_plants",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("scenario", sa.Integer, sa.ForeignKey("scenarios.id"), nullable=False, index=True),
-    sa.Column("first_revision", sa.Integer, nullable=False),
-    sa.Column("last_revision", sa.Integer),  # None: in force
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("lon", sa.Double, nullable=False),
-    sa.Column("lat", sa.Double, nullable=False),
-    sa.Column("year", sa.Integer, nullable=False),
-    sa.Column("capacity_m3d", sa.Double, nullable=False),
-    sa.Column("technology", sa.Text, nullable=False),
-    sa.Column("enclosed", sa.Boolean),
-    sa.Column("exposed", sa.Boolean, nullable=False),
-    sa.Column("within_m", sa.Double, nullable=False),
-    sa.Column("serves", sa.Text, nullable=False),
-    sa.Column("cost", sa.Double),
-    sa.Column("sewer_km", sa.Double),
-    sa.Column("study", sa.Text, nullable=False),
-    sa.Column("site", sa.Text, nullable=False),
-    sa.Column("flows", sa.Text, nullable=False),  # JSON: [[unit, m³/day], ...]
+    row_key(),
+    belongs_to("scenarios", "scenario", nullable=False, index=True),
+    *needed(sa.Integer, "first_revision"),
+    *optional(sa.Integer, "last_revision"),  # None: in force
+    *needed(sa.Integer, "number"),
+    *needed(sa.Text, "name"),
+    *needed(sa.Double, "lon", "lat"),
+    *needed(sa.Integer, "year"),
+    *needed(sa.Double, "capacity_m3d"),
+    *needed(sa.Text, "technology"),
+    *optional(sa.Boolean, "enclosed"),
+    *needed(sa.Boolean, "exposed"),
+    *needed(sa.Double, "within_m"),
+    *needed(sa.Text, "serves"),
+    *optional(sa.Double, "cost", "sewer_km"),
+    *needed(sa.Text, "study", "site", "flows"),  # flows: JSON, [[unit, m³/day], ...]
+    *optional(sa.Double, "own_m"),
+    sa.Column("own_source", sa.Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 comment_rows = sa.Table(
     "scenario_comments",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("scenario", sa.Integer, sa.ForeignKey("scenarios.id"), nullable=False, index=True),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("who_id", sa.Integer, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("revision", sa.Integer, nullable=False),  # of the scenario that was commented
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("taken_back_at", sa.Text),
+    row_key(),
+    belongs_to("scenarios", "scenario", nullable=False, index=True),
+    *needed(sa.Text, "at"),
+    *needed(sa.Integer, "who_id"),
+    *needed(sa.Text, "who", "role"),
+    *needed(sa.Integer, "revision"),  # of the scenario that was commented
+    *needed(sa.Text, "text"),
+    *optional(sa.Text, "taken_back_at"),
     sqlite_autoincrement=True,
 )
 lock_rows = sa.Table(
     "scenario_locks",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("scenario", sa.Integer, sa.ForeignKey("scenarios.id"), nullable=False, index=True),
-    sa.Column("revision", sa.Integer, nullable=False),  # from which on it was locked
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("figures", sa.Text, nullable=False),  # JSON: as they were
-    sa.Column("opened_by", sa.Text),
-    sa.Column("opened_at", sa.Text),
+    row_key(),
+    belongs_to("scenarios", "scenario", nullable=False, index=True),
+    *needed(sa.Integer, "revision"),  # from which on it was locked
+    *needed(sa.Text, "by", "at", "figures"),  # figures: JSON, as they were
+    *optional(sa.Text, "opened_by", "opened_at"),
     sqlite_autoincrement=True,
 )
 _OF_PLANT = tuple(f.name for f in fields(Plant))
@@ -197,60 +188,66 @@ def readable_money(money):
     return Money(**asdict(money) | {"currency": " ".join(clean(money.currency, 20).split())})
 
 
-def checked(plants):
-    """Raises ScenarioError with everything that is wrong with the plants, each with its number and field."""
-    problems, numbers = [], set()
-    known = {t["code"] for t in scenarioledger.technologies()}
-    west, south, east, north = drawing.BOUNDS
+def checked(plants, today):
+    """Raises ScenarioError with everything that is wrong with the plants, each with its number and field.
+
+    today: a plant of a year that is over is asked by the rules of this day.
+    """
     if len(plants) > MOST_PLANTS:
         words = N_("A scenario holds at most %(most)s plants.")
         raise ScenarioError(words, [(None, "plants", words, {"most": MOST_PLANTS})], most=MOST_PLANTS)
+    problems, numbers = [], set()
     for p in plants:
         if p.number in numbers or p.number < 1:
             problems.append((p.number, "number", N_("Two plants have the same number."), {}))
         numbers.add(p.number)
-        if not (west <= p.lon <= east and south <= p.lat <= north):
-            problems.append(
-                (
-                    p.number,
-                    "place",
-                    N_("The place does not lie in the city or its waters. Latitude comes first, then longitude."),
-                    {},
-                )
-            )
-        if not FIRST_YEAR <= p.year <= LAST_YEAR:
-            problems.append(
-                (
-                    p.number,
-                    "year",
-                    N_("Give a year from %(first)s to %(last)s."),
-                    {"first": FIRST_YEAR, "last": LAST_YEAR},
-                )
-            )
-        for name, (least, most) in LIMITS.items():
-            value = getattr(p, name)
-            optional = name in ("cost", "sewer_km")
-            if not (optional and value is None) and not (
-                value is not None and math.isfinite(value) and least <= value <= most
-            ):
-                problems.append(
-                    (
-                        p.number,
-                        name,
-                        N_("Give a number from %(least)s to %(most)s."),
-                        {"least": least, "most": f"{most:g}"},
-                    )
-                )
-        if p.technology not in known:
-            problems.append((p.number, "technology", N_("Choose a technology of the list."), {}))
-        if p.serves not in SERVES:
-            problems.append((p.number, "serves", N_("Choose whom the plant serves."), {}))
-        if len(p.name) > MOST_NAME or "\n" in p.name or clean(p.name, 10_000) != p.name:
-            problems.append(
-                (p.number, "name", N_("A name has up to %(most)s letters, without line ends."), {"most": MOST_NAME})
-            )
+        found = list(_wrong(p))
+        problems += [(p.number, *wrong) for wrong in found or _wrong_distance(p, today)]
     if problems:
         raise ScenarioError(N_("Some plants cannot be used as they are."), problems)
+
+
+def _wrong(plant):
+    """(field, words, values) of what is wrong with a plant by itself."""
+    west, south, east, north = drawing.BOUNDS
+    if not (west <= plant.lon <= east and south <= plant.lat <= north):
+        words = N_("The place does not lie in the city or its waters. Latitude comes first, then longitude.")
+        yield "place", words, {}
+    if not FIRST_YEAR <= plant.year <= LAST_YEAR:
+        yield "year", N_("Give a year from %(first)s to %(last)s."), {"first": FIRST_YEAR, "last": LAST_YEAR}
+    for name, (least, most) in LIMITS.items():
+        value = getattr(plant, name)
+        if value is None and name in OPTIONAL:
+            continue
+        if value is None or not (math.isfinite(value) and least <= value <= most):
+            yield name, N_("Give a number from %(least)s to %(most)s."), {"least": least, "most": f"{most:g}"}
+    if plant.technology not in {t["code"] for t in technologies()}:
+        yield "technology", N_("Choose a technology of the list."), {}
+    if plant.serves not in SERVES:
+        yield "serves", N_("Choose whom the plant serves."), {}
+    if not _one_line(plant.name, MOST_NAME):
+        yield "name", N_("A name has up to %(most)s letters, without line ends."), {"most": MOST_NAME}
+    if not _one_line(plant.own_source, MOST_SOURCE):
+        words = N_("The source has up to %(most)s letters, without line ends.")
+        yield "own_source", words, {"most": MOST_SOURCE}
+    elif plant.own_m is not None and not plant.own_source:
+        yield "own_source", N_("Name the source of your own distance: the text, its number and day, or who set it."), {}
+    elif plant.own_m is None and plant.own_source:
+        yield "own_m", N_("Give the distance that the source names, or leave both empty."), {}
+
+
+def _one_line(text, most):
+    return len(text) <= most and "\n" not in text and clean(text, 10_000) == text
+
+
+def _wrong_distance(plant, today):
+    """As _wrong(): an own distance that is less than what the law of the plant's first day asks."""
+    if plant.own_m is None:
+        return
+    law = legal(plant, first_day(plant, today))
+    if law["state"] == "established" and plant.own_m < law["base_m"]:
+        words = N_("%(own)s m is less than the %(law)s m of the regulation (row %(row)s).")
+        yield "own_m", words, {"own": f"{plant.own_m:g}", "law": f"{law['base_m']:g}", "row": law["rows"][0]}
 
 
 # --- rows ---

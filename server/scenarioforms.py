@@ -3,12 +3,12 @@
 import re
 from dataclasses import replace
 
-from server import scenarioledger
 from server.forms import FormError, amount_of, number_of, text_of
 from server.i18n import N_, language
 from server.i18n import gettext as _
 from server.i18n import number as plain_number
-from server.scenarioledger import FIRST_YEAR, LAST_YEAR, Money, Plant
+from server.scenariolaw import technologies
+from server.scenarioplants import FIRST_YEAR, LAST_YEAR, Money, Plant
 
 TECHNOLOGIES = {
     "mechanical, physico-chemical and biological treatment": N_(
@@ -83,7 +83,7 @@ def read_plant(values, number, before=None):
     if problems:
         return None, problems
     technology = str(values.get("technology") or USUAL["technology"])
-    choice = next((t["by_enclosure"] for t in scenarioledger.technologies() if t["code"] == technology), False)
+    choice = next((t["by_enclosure"] for t in technologies() if t["code"] == technology), False)
     enclosed = (
         {"yes": True, "true": True, "no": False, "false": False}.get(str(values.get("enclosed")).lower())
         if choice

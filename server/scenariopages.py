@@ -11,7 +11,8 @@ from server.i18n import date as day
 from server.i18n import gettext as _
 from server.scenariobook import STEPS
 from server.scenarioforms import ENCLOSED, SERVES, TECHNOLOGIES
-from server.scenarioledger import RELIEF_SHARE, SHOWN_YEARS
+from server.scenarioledger import RELIEF_SHARE
+from server.scenarioplants import SHOWN_YEARS
 
 MOST_COMPARED = 4
 LETTERS = "ABCD"

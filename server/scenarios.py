@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from layers import audit
-from server import scenarioledger
+from server import scenarioledger, studyplants
 from server.i18n import N_
 from server.scenariobook import (
     CHANGED,
@@ -41,7 +41,9 @@ from server.scenariobook import (
     scenario_rows,
     told,
 )
-from server.scenarioledger import Money
+from server.scenarioground import ground
+from server.scenarioplants import Money
+from server.tablecolumns import complete
 
 
 class Scenarios:
@@ -51,6 +53,7 @@ class Scenarios:
         self._store, self._figures, self._now, self._studies = store, figures, now, studies
         with store.transaction() as con:
             metadata.create_all(con)
+            complete(con, plant_rows)
 
     # --- reading ---
 
@@ -108,12 +111,12 @@ class Scenarios:
         return out[::-1]
 
     def ground(self):
-        """The scenarioledger.Ground of today."""
-        return scenarioledger.ground(self._figures, self._now().date())
+        """The scenarioground.Ground of today."""
+        return ground(self._figures, self._now().date())
 
     def try_out(self, plants, money=None):
         """What plants would change, nothing written: scenarioledger.outcome of today. Raises ScenarioError."""
-        checked(plants)
+        checked(plants, self._now().date())
         return scenarioledger.outcome(self.ground(), plants, money)
 
     def figures(self, code):
@@ -175,7 +178,7 @@ class Scenarios:
             "note": readable_text(note),
             "money": packed(readable_money(money or Money())),
         }
-        checked(plants)
+        checked(plants, self._now().date())
         at = self._stamp()
         with self._store.transaction() as con:
             n = (con.scalar(sa.select(sa.func.max(scenario_rows.c.id))) or 0) + 1
@@ -198,7 +201,7 @@ class Scenarios:
         if result is None:
             raise ScenarioError(NO_ANSWER, [(None, "study", NO_ANSWER, {})])
         try:
-            plants, currency = scenarioledger.plants_of_study(code, result, year)
+            plants, currency = studyplants.plants_of_study(code, result, year)
         except ValueError:
             raise ScenarioError(NOT_PLANTS, [(None, "study", NOT_PLANTS, {})]) from None
         return self.create(
@@ -231,7 +234,7 @@ class Scenarios:
     def set_plants(self, user, code, revision, plants):
         """The plants as they shall be from now on; those of before stay kept with their revisions."""
         plants = tuple(plants)
-        checked(plants)
+        checked(plants, self._now().date())
         with self._changing(user, code, revision) as (con, one):
             before = {p.number: p for p in one.plants}
             after = {p.number: p for p in plants}

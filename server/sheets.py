@@ -12,7 +12,7 @@ from server.i18n import m3, m3_range, moment, number, percent, percent_range, si
 from server.outlines import frame, metres, outlines
 from server.paper import BRAND, INK, QUIET, WARM, Map, Paper, cut, plain
 from server.scenariobook import Scenario
-from server.scenarioledger import FIRST_YEAR, SHOWN_YEARS
+from server.scenarioplants import FIRST_YEAR, SHOWN_YEARS
 from server.signs import PART_LOOK
 from server.words import word
 

@@ -93,6 +93,7 @@ FLOORS = [
         "server.totp",
         "server.vault",
         "server.filecache",
+        "server.tablecolumns",
     },
     {"server.post", "server.bulletins", "server.noticebook"},
     {
@@ -172,7 +173,7 @@ FLOORS = [
     {"server.docreader"},
     {"server.sitespec", "server.placing"},
     {"server.sitelaw", "server.sitedata", "server.readings"},
-    {"server.sitedemands", "server.arrivals", "server.ownlayers"},
+    {"server.sitedemands", "server.arrivals", "server.ownlayers", "server.scenarioplants", "server.scenarioground"},
     {
         "server.jobs",
         "server.imports",
@@ -182,6 +183,8 @@ FLOORS = [
         "server.featureforms",
         "server.tokens",
         "server.siteworld",
+        "server.scenariolaw",
+        "server.papertable",
     },
     {
         "server.featureedits",
@@ -194,7 +197,7 @@ FLOORS = [
         "server.downloads",
         "server.listings",
     },
-    {"server.siting", "server.scenarioledger"},
+    {"server.siting", "server.scenarioledger", "server.studyplants"},
     {"server.scenariobook", "server.scenarioforms"},
     {"server.scenarios"},
     {"server.services", "server.parameters", "server.documents", "server.layerwords"},

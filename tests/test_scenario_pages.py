@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 from dataclasses import asdict
+from datetime import date
 
 import browser
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from server import scenariobook, scenarioforms, scenariopages, security
 from server.app import VENDOR
 from server.scenarioforms import amount
-from server.scenarioledger import Money, Plant
+from server.scenarioplants import Money, Plant
 
 OPEN_AIR = "mechanical, physico-chemical and biological treatment"
 HOSTILE = "<img src=x onerror=alert(1)>${7*7}`=1+1\"'"
@@ -288,7 +289,7 @@ def test_whatever_is_sent_is_read_or_told(row):
     plants, problems = scenarioforms.read_plants({"plants": [sent]}, Empty())
     assert problems or len(plants) == 1
     try:
-        scenariobook.checked(plants)
+        scenariobook.checked(plants, date(2026, 11, 22))
     except scenariobook.ScenarioError as e:
         assert e.problems
     json.dumps([asdict(p) for p in plants])

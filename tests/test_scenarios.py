@@ -19,7 +19,7 @@ from layers import audit
 from server import i18n, scenarioledger, scenarios
 from server.citytime import CITY_TIME
 from server.people import ROLES
-from server.scenarioledger import Money, Plant
+from server.scenarioplants import Money, Plant
 from server.services import open_city
 
 DAY = date(2026, 11, 22)

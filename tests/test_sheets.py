@@ -15,7 +15,7 @@ from server import paper, scenariopages, sheets, sitewords, sitework, studysheet
 from server.i18n import m3
 from server.outlines import frame, metres, outlines, round_length
 from server.paper import Map, Paper
-from server.scenarioledger import Money, Plant
+from server.scenarioplants import Money, Plant
 from server.services import open_city
 
 DAY = date(2026, 11, 22)

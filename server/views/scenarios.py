@@ -31,7 +31,7 @@ from server.i18n import gettext as _
 from server.i18n import language, moment
 from server.outlines import outlines
 from server.scenariobook import READERS, WRITERS, Conflict, ScenarioError
-from server.scenarioledger import SHOWN_YEARS
+from server.scenarioplants import SHOWN_YEARS
 from server.security import allowed, takes_up_to, user
 
 bp = Blueprint("scenarios", __name__, url_prefix="/plan/scenarios")
