@@ -14,10 +14,8 @@ import sqlite3
 import struct
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyproj
@@ -25,9 +23,9 @@ import shapely
 
 from geo.projection import decimals, shapes_from_wgs84
 from layers import export as public
-from layers import geopackage, kml, shapefile, workbook
+from layers import geopackage, kml, parquet, shapefile, workbook
 from layers.catalogue import ALL, Layer
-from layers.errors import LayerError, said
+from layers.errors import LayerError
 
 CRS = (4326, 9210, 9209)  # EPSG codes that a file may be asked in
 _FORMULA_LIKE = re.compile(r"'+[=+\-@\t\r]")
@@ -58,32 +56,12 @@ KINDS = {
 }
 
 
-NO_PARQUET = said(
-    "GeoParquet needs the package pyarrow: python -m pip install -r requirements-parquet.txt",
-    "GeoParquet cần gói pyarrow: python -m pip install -r requirements-parquet.txt",
-)
-
-
-class Unavailable(LayerError):
-    """A format whose package is not installed here."""
-
-    code = "format_unavailable"
-
-
 def kinds_for(layer):
     """The kinds in which a layer or table (or its name in the catalogue) is given out on this installation."""
     layer = _layer(layer)
-    return [k for k, kind in KINDS.items() if (layer.geometry or kind.tables) and (k != "parquet" or has_parquet())]
-
-
-@cache
-def has_parquet():
-    """Whether GeoParquet can be written here."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return [
+        k for k, kind in KINDS.items() if (layer.geometry or kind.tables) and (k != "parquet" or parquet.available())
+    ]
 
 
 def _layer(layer):
@@ -205,8 +183,8 @@ def write(table, kind, crs=4326, *, language="vi", outlines=False):
 
     kind: a key of KINDS. crs: one of CRS; GeoJSON and KML are always in 4326. language: of the headers of an
     Excel sheet. outlines: a CSV and an Excel sheet get the shapes as WKT too; otherwise they hold a point of each.
-    Raises LayerError: a kind or crs not known, a text too long for the format; Unavailable: GeoParquet without
-    pyarrow.
+    Raises LayerError: a kind or crs not known, a text too long for the format; parquet.Unavailable: GeoParquet
+    without pyarrow.
     """
     _known(table.layer, kind)
     there = moved(table, crs)
@@ -403,19 +381,7 @@ def _gdal_column(kind, values):
 
 
 def _parquet(table):
-    if not has_parquet():
-        raise Unavailable(NO_PARQUET)
-    import pyarrow as pa
-
-    types = {"text": "string", "number": float, "integer": "Int64", "date": pd.ArrowDtype(pa.date32())}
-    columns = zip(table.fields, table.columns, strict=True)
-    frame = pd.DataFrame({f.name: pd.Series(column, dtype=types[f.kind]) for f, column in columns})
-    out = io.BytesIO()
-    if table.layer.geometry:
-        gpd.GeoDataFrame(frame, geometry=table.shapes, crs=table.crs).to_parquet(out, index=False)
-    else:
-        frame.to_parquet(out, index=False)
-    return out.getvalue()
+    return parquet.write([(f.name, f.kind) for f in table.fields], table.columns, table.shapes, table.crs)
 
 
 _WRITERS = {

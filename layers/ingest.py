@@ -29,12 +29,14 @@ from layers import geojson, parcels, shapefile, sheets
 from layers.columns import fill_blanks, mapping, rename
 from layers.errors import LayerError, said
 from layers.letters import fold
+from layers.parquet import Parquet
 
 __all__ = ["MAX_BYTES", "TABLES", "VECTOR", "Chunk", "Source", "fill_blanks", "mapping", "opened", "read", "rename"]
 
 MAX_BYTES = 500_000_000
 MAX_ROWS = 2_000_000
 CHUNK = 5_000
+PARQUET = {".parquet", ".geoparquet"}
 VECTOR = {".gpkg", ".geojson", ".json", ".kml", ".gpx", ".dxf", ".fgb", ".shp"}
 TABLES = {".csv", ".txt", ".tsv", ".xlsx"}
 _IN_PARTS = {".gpkg", ".fgb", ".shp"}  # GDAL finds the n-th feature of these without reading the file again
@@ -98,12 +100,7 @@ class Source:
             if not len(frame):
                 continue
             if first + len(frame) > MAX_ROWS:
-                raise LayerError.of(
-                    "{name} has more than {most:,} rows. Split the file.",
-                    "{name} có hơn {most:,} dòng. Hãy chia nhỏ tệp.",
-                    name=self.shown,
-                    most=MAX_ROWS,
-                )
+                raise _too_many(self.shown)
             none = np.zeros(len(frame), dtype=bool)
             yield Chunk(first, frame, shapes, none if unread is None else unread)
             first += len(frame)
@@ -111,12 +108,21 @@ class Source:
             raise LayerError.of("{name} has no rows.", "{name} không có dòng nào.", name=self.shown)
 
 
+def _too_many(shown):
+    return LayerError.of(
+        "{name} has more than {most:,} rows. Split the file.",
+        "{name} có hơn {most:,} dòng. Hãy chia nhỏ tệp.",
+        name=shown,
+        most=MAX_ROWS,
+    )
+
+
 @contextmanager
 def opened(path, *, sheet=None, shown=None):
     """A file as a Source; LayerError says what is wrong with it and what to do.
 
-    Takes GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV and XLSX, also inside
-    a zip. Of several layers or sheets the first with rows is read (or `sheet`), and the others are named.
+    Takes GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX and, where pyarrow is
+    installed, Parquet, also inside a zip. Of several layers or sheets the first with rows is read (or `sheet`), and the others are named.
     shown: the name of the file in sentences.
     """
     path = Path(path)
@@ -151,6 +157,8 @@ def opened(path, *, sheet=None, shown=None):
             _table(source, sheets.open_csv(inside[0], shown))
         elif kind == ".xlsx":
             _table(source, sheets.open_xlsx(inside[0], sheet, shown))
+        elif kind in PARQUET:
+            _parquet(source, Parquet(inside[0], shown))
         elif kind in VECTOR:
             _vector(source, inside, sheet, size, Path(folder))
         else:
@@ -159,7 +167,7 @@ def opened(path, *, sheet=None, shown=None):
                 "{name}: không đọc được tệp có đuôi '{kind}'. Đọc được: {known}.",
                 name=shown,
                 kind=kind,
-                known=", ".join(sorted(k[1:] for k in VECTOR | TABLES | {".zip", ".kmz"})),
+                known=", ".join(sorted(k[1:] for k in VECTOR | TABLES | PARQUET | {".zip", ".kmz"})),
             )
         yield source
 
@@ -236,6 +244,21 @@ def _table(source, sheet):
                 held = []
         yield pd.DataFrame(held, columns=sheet.head, dtype=object), None, None
         source.notes += sheet.notes
+
+    source._walk = walk
+
+
+def _parquet(source, file):
+    source.has_shapes, source.crs = file.has_shapes, file.crs
+    source.notes += file.notes
+    if file.rows > MAX_ROWS:
+        raise _too_many(source.shown)
+
+    def walk():
+        for columns, shapes, unread in file.pieces(CHUNK):
+            made = {name: pd.Series([_value(v) for v in values], dtype=object) for name, values in columns.items()}
+            count = len(shapes) if shapes is not None else len(next(iter(columns.values())))
+            yield pd.DataFrame(made, index=range(count), columns=file.names), shapes, unread
 
     source._walk = walk
 

@@ -10,12 +10,14 @@ from layers.errors import LayerError, said
 
 MAX_UNPACKED = 2_000_000_000
 MAX_MEMBERS = 200
-INSIDE_ZIP = (".gpkg", ".shp", ".geojson", ".json", ".kml", ".gpx", ".fgb", ".dxf", ".csv", ".tsv", ".xlsx", ".txt")
+INSIDE_ZIP = (".gpkg", ".shp", ".geojson", ".json", ".kml", ".gpx", ".fgb", ".dxf", ".parquet", ".csv", ".tsv", ".xlsx",
+              ".txt")  # fmt: skip
 _HEAD = 65_536
 _SUMMONS = re.compile(rb"<OGR\w*DataSource|<VRTDataset|<GDAL_W|gdal_streamed_alg", re.IGNORECASE)
 _MAGIC = (
     (b"SQLite format 3\x00", ".gpkg"),
     (b"fgb\x03", ".fgb"),
+    (b"PAR1", ".parquet"),
     (b"\x00\x00\x27\x0a", ".shp"),
     (b"AutoCAD Binary DXF", ".dxf"),
     (b"II*\x00", ".tif"),
@@ -32,6 +34,7 @@ _MAGIC = (
 )
 WORDS = {
     ".gpkg": ("a GeoPackage", "GeoPackage"), ".fgb": ("FlatGeobuf", "FlatGeobuf"),
+    ".parquet": ("a Parquet file", "tệp Parquet"),
     ".shp": ("a Shapefile", "Shapefile"), ".dxf": ("a drawing (DXF)", "bản vẽ DXF"),
     ".tif": ("a GeoTIFF raster", "ảnh GeoTIFF"), ".pdf": ("a PDF document", "tài liệu PDF"),
     ".xls": ("an Excel file of before 2007 (.xls)", "tệp Excel đời cũ (.xls)"), ".png": ("a picture", "ảnh"),
@@ -42,7 +45,7 @@ WORDS = {
     ".html": ("a web page", "trang web"), ".csv": ("a text table", "bảng chữ (CSV)"),
 }  # fmt: skip
 _TEXTS = {".csv", ".tsv", ".txt"}
-_SAME = {".json": ".geojson", ".tiff": ".tif", ".tsv": ".csv", ".txt": ".csv"}
+_SAME = {".geoparquet": ".parquet", ".json": ".geojson", ".tiff": ".tif", ".tsv": ".csv", ".txt": ".csv"}
 
 
 def digest(path):

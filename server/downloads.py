@@ -10,7 +10,7 @@ from flask import Response, abort, request
 from werkzeug.exceptions import NotFound
 
 from geo.systems import SYSTEMS
-from layers import audit, formats
+from layers import audit, formats, parquet
 from layers.errors import LayerError
 from server.answers import data_response
 from server.errors import Refused
@@ -69,7 +69,7 @@ def known(layer, kind):
     there = formats.kinds_for(layer)
     if kind in there:
         return
-    if kind == "parquet" and not formats.has_parquet():
+    if kind == "parquet" and not parquet.available():
         raise NotGivenOut(
             _("GeoParquet is not made on this server (the package pyarrow is missing). There are: %(names)s.",
               names=", ".join(formats.KINDS[k].label for k in there))

@@ -8,11 +8,11 @@ import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
-from layers import ingest
+from layers import ingest, parquet
 from server.i18n import N_
 
 RASTERS = (".tif", ".tiff")
-SUFFIXES = tuple(sorted((ingest.VECTOR | ingest.TABLES | {".zip", ".kmz", *RASTERS}) - {".shp"}))
+SUFFIXES = tuple(sorted((ingest.VECTOR | ingest.TABLES | {".zip", ".kmz", *RASTERS} | ingest.PARQUET) - {".shp"}))
 PARTS_OF_SHAPEFILE = {".shp", ".shx", ".dbf", ".prj", ".cpg", ".sbn", ".sbx"}
 MAX_BYTES = ingest.MAX_BYTES
 FORM_BYTES = 30_000_000  # a file sent by a plain form; larger ones come in pieces by the page's script
@@ -61,6 +61,13 @@ def checked_name(name):
     if suffix in PARTS_OF_SHAPEFILE:
         raise ImportProblem(
             N_("A Shapefile is several files: put .shp, .shx, .dbf and .prj into one zip and send that."), "part"
+        )
+    if suffix in ingest.PARQUET and not parquet.available():
+        raise ImportProblem(
+            N_(
+                "Parquet files are not read on this server: the package pyarrow is missing. Save it as GeoPackage or CSV."
+            ),
+            "suffix",
         )
     if suffix not in SUFFIXES:
         raise ImportProblem(

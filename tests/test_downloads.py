@@ -13,7 +13,7 @@ import pyogrio
 import pytest
 import staffroom
 
-from layers import audit, formats, workbook
+from layers import audit, formats, parquet, workbook
 from layers.catalogue import ALL
 from server import listings
 
@@ -111,7 +111,7 @@ def test_what_is_no_format_is_not_there(nobody):
 
 
 def test_a_format_that_is_not_made_here_is_named_with_those_that_are(nobody, monkeypatch):
-    monkeypatch.setattr(formats, "has_parquet", lambda: False)
+    monkeypatch.setattr(parquet, "available", lambda: False)
     english, vietnamese = (nobody.get(f"/data/hotspots.parquet?lang={code}") for code in ("en", "vi"))
     assert english.status_code == vietnamese.status_code == 404
     assert "pyarrow" in english.text and "GeoPackage" in english.text and "Không tạo GeoParquet" in vietnamese.text

@@ -67,6 +67,7 @@ FLOORS = [
         "layers.kml",
         "layers.shapefile",
         "layers.workbook",
+        "layers.parquet",
         "layers.parcels",
         "layers.sheets",
         "layers.geojson",

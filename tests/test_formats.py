@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from geo import projection
-from layers import formats, shapefile
+from layers import formats, parquet, shapefile
 from layers.catalogue import ALL, Field, Layer
 from layers.checks import check
 from layers.errors import LayerError
@@ -43,7 +43,7 @@ LAYER = Layer(
     ),
 )  # fmt: skip
 FIELDS = [f for f in LAYER.fields if f.public]
-has_parquet = pytest.mark.skipif(not formats.has_parquet(), reason="pyarrow is not installed")
+has_parquet = pytest.mark.skipif(not parquet.available(), reason="pyarrow is not installed")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -303,7 +303,7 @@ def test_all_starter_layers_in_all_kinds(starter_facts, tmp_path):
                 path = tmp_path / f"{name}.{kind}"
                 path.write_bytes(body)
                 assert pyogrio.read_info(path, force_feature_count=True)["features"] == len(frame)
-    assert kinds == {k for k in formats.KINDS if k != "parquet" or formats.has_parquet()}
+    assert kinds == {k for k in formats.KINDS if k != "parquet" or parquet.available()}
 
 
 # --- single promises ---
@@ -403,14 +403,14 @@ def test_unknown_system_is_refused_with_the_list():
 
 
 def test_without_pyarrow_geoparquet_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(formats, "has_parquet", lambda: False)
+    monkeypatch.setattr(parquet, "available", lambda: False)
     assert "parquet" not in formats.kinds_for("samples")
-    with pytest.raises(formats.Unavailable, match=r"requirements-parquet\.txt"):
+    with pytest.raises(parquet.Unavailable, match=r"requirements-parquet\.txt"):
         formats.export("samples", one(), "parquet")
 
 
 def test_whatever_the_writers_refuse_is_told_in_both_languages(monkeypatch):
-    monkeypatch.setattr(formats, "has_parquet", lambda: False)
+    monkeypatch.setattr(parquet, "available", lambda: False)
     calls = [
         ("csv", one(), {"columns": ["foo"]}), ("csv", one(), {"crs": 32648}), ("exe", one(), {}), ("parquet", one(), {}),
         ("zip", one(name_vi="a" * 70_000), {}), ("xlsx", one(name_vi="a" * 40_000), {}),
@@ -494,7 +494,7 @@ def said(value):
     return unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else value
 
 
-DOOR = [(kind, crs) for kind in formats.KINDS if kind != "parquet" for crs in (4326, 9210, 9209)
+DOOR = [pytest.param(kind, crs, marks=has_parquet if kind == "parquet" else ()) for kind in formats.KINDS for crs in (4326, 9210, 9209)
         if crs == 4326 or not formats.KINDS[kind].only_degrees]  # fmt: skip
 
 
@@ -538,7 +538,7 @@ def test_every_format_comes_back_through_our_own_importer(starter_facts, tmp_pat
         assert rings[0] == rings[1]
 
 
-@pytest.mark.parametrize("kind", [k for k in formats.KINDS if k != "parquet"])
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=has_parquet if k == "parquet" else ()) for k in formats.KINDS])
 @pytest.mark.parametrize("crs", [4326, 9210])
 @pytest.mark.parametrize("name", ["treatment_plants", "admin_units"])
 def test_our_own_importer_takes_our_files_back(starter_facts, tmp_path, name, kind, crs):

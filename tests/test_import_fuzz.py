@@ -17,7 +17,7 @@ import staffroom
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layers import ingest, parcels
+from layers import ingest, parcels, parquet
 from server import importdesk, importdoor, worker
 
 MISTAKE = "mistake in the program"
@@ -57,6 +57,9 @@ def samples(tmp_path_factory):
         out[suffix] = (folder / f"a{suffix}").read_bytes()
     out[".json"] = out[".geojson"]
     frame.to_file(folder / "s.shp", encoding="utf-8")
+    if parquet.available():
+        frame.to_parquet(folder / "a.parquet")
+        out[".parquet"] = (folder / "a.parquet").read_bytes()
     out[".zip"] = zipped({p.name: p.read_bytes() for p in folder.glob("s.*")})
     out[".kmz"] = zipped({"doc.kml": out[".kml"]})
     pd.DataFrame(frame.drop(columns="geometry")).to_excel(folder / "a.xlsx", index=False)

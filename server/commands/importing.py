@@ -19,7 +19,8 @@ def add(command):
     sub.add_argument(
         "file",
         type=Path,
-        help="GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX; a GeoTIFF for a raster",
+        help="GeoPackage, zipped Shapefile, GeoJSON, KML, KMZ, GPX, DXF, FlatGeobuf, CSV, XLSX, and Parquet where pyarrow is "
+        "installed; a GeoTIFF for a raster",
     )
     sub.add_argument("--apply", action="store_true", help="write it, as one version (run.py versions puts it back)")
     sub.add_argument("--mode", choices=imports.MODES, default="upsert", help="upsert by key (default), replace, append")

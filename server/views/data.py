@@ -8,7 +8,7 @@ from flask import Blueprint, abort, current_app, jsonify, render_template, reque
 from werkzeug.datastructures import MultiDict
 
 from layers import catalogue as catalogue_module
-from layers import export, formats, kml, shapefile, workbook
+from layers import export, formats, kml, parquet, shapefile, workbook
 from layers.catalogue import ALL
 from server import atlas, dcat, downloads, filecache, listings, parameters, query
 from server.answers import data_response
@@ -127,7 +127,7 @@ def layer(name, kind):
 
 @cache
 def formats_mark():
-    return filecache.fingerprint(formats, export, kml, shapefile, workbook, catalogue_module)
+    return filecache.fingerprint(formats, export, kml, parquet, shapefile, workbook, catalogue_module)
 
 
 def _made(c, kind, choice, rows):

@@ -4,6 +4,7 @@ from functools import wraps
 
 from flask import Blueprint, abort, current_app, flash, jsonify, redirect, render_template, request, send_file
 
+from layers import parquet
 from server import desk, importpages, office, security
 from server.errors import answer
 from server.i18n import N_
@@ -60,6 +61,7 @@ def start(errors=None, status=200):
         layers=importpages.layers_for(None, None, security.user().role),
         chosen=request.values.get("layer", ""),
         suffixes=SUFFIXES,
+        parquet=parquet.available(),
         limits={"form": FORM_BYTES, "most": MAX_BYTES, "piece": PIECE_BYTES},
     )
 
