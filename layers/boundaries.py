@@ -57,6 +57,35 @@ def _month_after(first):
     return (first + timedelta(days=31)).replace(day=1)
 
 
+def filed_under(store, rows, day):
+    """Codes of the boundary versions that rows were filed under which do not say so themselves; None where unknown.
+
+    rows: a frame as it comes in, of whose columns source_date, district_old and valid_to are looked at, where they are
+    there. day: on which they are recorded. A row that holds no more was filed while it held; else the date of its
+    source says it. A row that names an old district and no such date was filed before the districts went, nobody
+    knows when: None. Any other row is filed under the version in force on `day`.
+    """
+    count, codes = len(rows), {}
+
+    def column(name):
+        return rows[name].tolist() if name in rows else [None] * count
+
+    def at(when):
+        if when not in codes:
+            codes[when] = version_of_date(store, when) if isinstance(when, str) else version_at(store, when)
+        return codes[when]
+
+    out = []
+    for source_date, district, until in zip(*map(column, ("source_date", "district_old", "valid_to")), strict=True):
+        until = pd.to_datetime(until, errors="coerce") if until else pd.NaT
+        if pd.notna(until) and until.date() <= day:
+            out.append(at(until.date() - timedelta(days=1)))
+        else:
+            text = source_date.isoformat()[:10] if hasattr(source_date, "isoformat") else str(source_date or "")
+            out.append(at(text) or (None if pd.notna(district) and str(district).strip() else at(day)))
+    return out
+
+
 def old_day(store):
     """A day on which the boundaries were in force that figures by old unit are told on."""
     rows = store.snapshot("boundary_versions")

@@ -5,6 +5,7 @@ The rows lie in a layers.staging.Staging; only some are in memory at once.
 
 import math
 import re
+from collections import Counter
 
 import geopandas as gpd
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import shapely
 
 from geo import coordinates, crs, encoding
-from layers import checks, ingest
+from layers import boundaries, checks, ingest
 from layers.errors import said, vietnamese
 from layers.staging import key_text
 from server import placing
@@ -53,10 +54,11 @@ class _Some:
 class Arrival:
     """One file between its reading and the trial."""
 
-    def __init__(self, store, layer, staging, chosen, name, step):
+    def __init__(self, store, layer, staging, chosen, name, step, *, today=None):
         self.store, self.layer, self.staging, self.chosen, self.name, self._step = (
             store, layer, staging, chosen, name, step,
         )  # fmt: skip
+        self.today, self._filed = today, Counter()
         self.notes, self.warnings, self.rows, self.sha256, self.crs = [], [], 0, "", None
         self.match, self.diagnosis, self.placement, self._wards = {}, None, None, None
         self.positions = placing.Positions()
@@ -266,6 +268,7 @@ class Arrival:
             if mode == "upsert":
                 made = _kept(held, layer, made, keys, fill)
             made = ingest.fill_blanks(made, {k: v for k, v in fill.items() if k not in layer.key})
+            made = self._file_under(made, held, keys, fill, mode)
             staging.take_keys(numbers, keys)
             checked, refused, at = checks.sift(layer, made, alone=True)
             refused = [p.at(int(numbers[p.row])) for p in refused]
@@ -287,6 +290,43 @@ class Arrival:
         staging.refuse_doubled()
         staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
         self._tell(elsewhere, differing, repaired, label_points)
+        self._tell_filed()
+
+    def _file_under(self, made, held, keys, fill, mode):
+        """The rows with the boundary version that new ones were filed under, where the file has no such column."""
+        name = "filed_under"
+        if self.today is None or name not in self.layer.by_name or name in self.match.values() or name in fill:
+            return made
+        at = held.find([k or "" for k in keys]) if mode != "append" else np.full(len(made), -1)
+        values = np.array([None] * len(made), dtype=object)
+        values[at >= 0] = held.frame[name].to_numpy(dtype=object)[at[at >= 0]]
+        found = boundaries.filed_under(self.store, made[at < 0], self.today)
+        values[at < 0] = found
+        self._filed.update(found)
+        return made.assign(**{name: pd.Series(values, index=made.index, dtype=object)})
+
+    def _tell_filed(self):
+        unknown = self._filed.pop(None, 0)
+        if self._filed:
+            self.notes.append(
+                said(
+                    "The file does not say under which boundaries its rows were filed; new ones get it by the date of "
+                    "their source, else by today: {versions}.",
+                    "Tệp không ghi các dòng theo bản ranh giới nào; dòng mới được ghi theo ngày của nguồn, nếu không thì "
+                    "theo hôm nay: {versions}.",
+                    versions=", ".join(f"{code} ({count:,})" for code, count in sorted(self._filed.items())),
+                )
+            )
+        if unknown:
+            self.notes.append(
+                said(
+                    "Under which boundaries {count} new rows were filed stays open: they name an old district, and no "
+                    "date tells which.",
+                    "Chưa rõ {count} dòng mới ghi theo bản ranh giới nào: chúng nêu đơn vị cấp huyện cũ mà không có "
+                    "ngày cho biết bản nào.",
+                    count=unknown,
+                )
+            )
 
     def _there_already(self, held, made, keys, numbers):
         """Problems of rows that can only be added, although the layer has their key."""

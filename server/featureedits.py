@@ -12,11 +12,12 @@ import geopandas as gpd
 import pandas as pd
 import shapely
 
-from layers import audit, rows, rules
+from layers import audit, boundaries, rows, rules
 from layers.checks import CheckedLayer, check
 from layers.errors import LayerError
 from server import drawing, problems
 from server.changes import same_shape, size_of
+from server.citytime import local
 from server.corners import typed as typed_corners
 from server.forms import FormError
 from server.i18n import N_
@@ -233,6 +234,7 @@ class Editor:
             if key is None:
                 if theirs is not None:
                     raise FormError({layer.key[0]: _("There is another row with this key. Choose another one.")})
+                mine = self._filed(layer, mine)
             elif theirs is None:
                 raise Clash(base, mine, None, None, self.store.version_in(con, layer.name))
             else:
@@ -262,6 +264,14 @@ class Editor:
             self._rules(layer, frame, left, None)
             checked = CheckedLayer(layer, left)  # rows of the store, which were checked when they came in
             return self._write(con, layer, checked, theirs, None, differing(layer, theirs, None), (), reason, "replace")
+
+    def _filed(self, layer, row):
+        """A new Row with the boundary version it is filed under, where nobody said it."""
+        if "filed_under" not in layer.by_name or row.values.get("filed_under"):
+            return row
+        line = pd.DataFrame([row.values], dtype=object)
+        (code,) = boundaries.filed_under(self.store, line, local(self.now()).date())
+        return Row(row.values | {"filed_under": code}, row.place)
 
     def _may(self, layer):
         if layer.gated:

@@ -79,7 +79,7 @@ class Prepared:
 
 def prepare(
     store, layer_name, path, *, sheet=None, reading=None, columns=None, fill=None, mode="upsert", held=None,
-    progress=None, stop=None, name=None, folder=None,
+    progress=None, stop=None, name=None, folder=None, today=None,
 ):  # fmt: skip
     """Everything but the writing, as Prepared.
 
@@ -90,7 +90,8 @@ def prepare(
     that the file does not have keep what the store holds. held: the rows to compare with where they are not the
     public ones, as of the register. progress(share, words): called now and then, share 0..1, words a msgid.
     stop(): whether somebody wants it to end, which raises Stopped. name: of the file as people know it.
-    folder: where the scratch file goes; else in a folder of its own, which goes with the Prepared.
+    today: the day on which rows are recorded, by which new ones get their boundary version where the file does not
+    say it; without it they get none. folder: where the scratch file goes; else in a folder of its own, which goes with the Prepared.
     """
     layer, path = ALL[layer_name], Path(path)
     step = steps(progress, stop)
@@ -110,7 +111,7 @@ def prepare(
     version = store.versions().get(layer_name, 0)
     held = Held(layer, store.snapshot(layer_name) if held is None else held)
     with _scratch(layer, folder) as (staging, end):
-        arrival = Arrival(store, layer, staging, dict(columns or {}), name or path.name, step)
+        arrival = Arrival(store, layer, staging, dict(columns or {}), name or path.name, step, today=today)
         arrival.read(path, sheet)
         arrival.place(reading)
         arrival.check(held, fill or {}, mode)

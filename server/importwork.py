@@ -172,6 +172,7 @@ def prepare(services, one, layer, choices, progress, stop):
         fill=choices.get("fill"),
         mode=choices.get("mode", "upsert"),
         held=services.book.rows() if ALL[layer].gated else None,
+        today=services.today(),
         progress=progress,
         stop=stop,
     )

@@ -2,7 +2,7 @@
 
 import gzip
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import geopandas as gpd
@@ -16,7 +16,9 @@ from layers.catalogue import ALL
 from layers.checks import check
 from layers.errors import LayerError
 from layers.store import FILE_NAME, Store
+from server.featureedits import Editor, Row
 from server.figures import NO_DISTRICT, WARD_KINDS, Figures
+from server.people import User
 
 DAY = date(2026, 11, 22)
 OLD_STORE = Path(__file__).parent / "data" / "store-schema-2.gpkg.gz"
@@ -305,6 +307,43 @@ def test_an_older_store_gets_the_versions_and_keeps_what_people_wrote(filled):
     assert starter.complete(filled) is True
     assert len(filled.snapshot("boundary_versions")) == 3 and filled.versions()["crosswalk"] == 2
     assert starter.complete(filled) is False
+
+
+def test_new_rows_are_filed_by_when_they_held_by_their_source_or_by_today(starter_facts):
+    rows = pd.DataFrame(
+        [
+            (None, None, None), ("2023-05", None, None), ("2025", None, None), ("2025-03-01", "Lê Chân", None),
+            (None, "Lê Chân", None), ("2026-01-01", None, "2025-07-01"), ("", "", pd.Timestamp(2025, 2, 1)),
+            (pd.Timestamp(2024, 6, 1), " ", None), ("một ngày đẹp trời", None, "hôm qua"),
+        ],
+        columns=["source_date", "district_old", "valid_to"],
+    )  # fmt: skip
+    now, today = boundaries.NOW, date(2026, 11, 22)
+    wanted = [now, "2024", now, "2025-01", None, "2025-01", "2025-01", "2024", now]
+    assert boundaries.filed_under(starter_facts, rows, today) == wanted
+    assert boundaries.filed_under(starter_facts, rows[["source_date"]].iloc[:2], date(2025, 3, 1)) == [
+        "2025-01",
+        "2024",
+    ]
+    assert boundaries.filed_under(starter_facts, rows.iloc[:0], today) == []
+
+
+def test_a_row_typed_anew_is_filed_under_the_version_in_force_or_as_somebody_says(filled):
+    editor = Editor(filled, User(1, "p", "planner", "planner"), lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    layer = ALL["waste_sites"]
+    for code, said, source_date, wanted in (
+        ("N1", None, None, "2025-07"),
+        ("N2", "2024", None, "2024"),
+        ("N3", None, "2023", "2024"),
+    ):
+        values = dict.fromkeys(layer.by_name) | {
+            "code": code, "name_vi": "Bãi", "source": "thử", "confidence": "low", "geometry_quality": "none",
+            "filed_under": said, "source_date": source_date,
+        }  # fmt: skip
+        values |= {f.name: f.allowed[0].value for f in layer.fields if f.required and f.allowed and not values[f.name]}
+        editor.save(layer, None, None, Row(values))
+        rows = filled.snapshot("waste_sites").set_index("code")
+        assert rows.at[code, "filed_under"] == wanted
 
 
 def test_a_crosswalk_that_was_edited_stays(filled):

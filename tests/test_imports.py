@@ -1,6 +1,7 @@
 """A file on its way into a layer: the doctor is asked, columns are matched, nothing is written before it is said."""
 
 import csv
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -107,6 +108,39 @@ def test_an_upsert_keeps_what_the_file_does_not_speak_of(filled, tmp_path):
     assert after.geometry[one].equals(before.geometry[one])
     filled.restore("waste_sites", 1)
     assert filled.history("waste_sites")[0]["sha256"] == filled.history("waste_sites")[-1]["sha256"]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "replace", "append"])
+def test_new_rows_are_filed_under_boundaries_and_the_trial_says_so(filled, tmp_path, mode):
+    known = filled.snapshot("waste_sites").set_index("code")["filed_under"]
+    first = known.index[known.isna()][0]
+    rows = ["N1;;", "N2;2023;", "N3;;Lê Chân"] + ([f"{first};2023;"] if mode != "append" else [])
+    lines = ["code;source_date;district_old;name_vi;kind", *(f"{r};Bãi;dump" for r in rows)]
+    (tmp_path / "x.csv").write_text("\n".join(lines), encoding="utf-8")
+    fill = FILL | {"geometry_quality": "none"}
+    with imports.prepare(
+        filled, "waste_sites", tmp_path / "x.csv", fill=fill, mode=mode, today=date(2026, 11, 22)
+    ) as prepared:
+        assert not prepared.trial.refused, prepared.trial.refused
+        made = prepared.checked().rows.set_index("code")["filed_under"]
+        assert made[["N1", "N2"]].tolist() == ["2025-07", "2024"] and pd.isna(made["N3"])
+        assert mode == "append" or pd.isna(made[first]), "a row that is known keeps what it has"
+        told = " ".join(n + n.vi for n in prepared.notes)
+        assert (
+            "2024 (1), 2025-07 (1)" in told
+            and "1 new rows was filed" in told.replace("were", "was")
+            and "hôm nay" in told
+        )
+        assert imports.apply(filled, prepared, who="x", mode=mode)
+    assert filled.snapshot("waste_sites").set_index("code").at["N2", "filed_under"] == "2024"
+
+
+def test_a_file_that_says_the_boundaries_is_believed(filled, tmp_path):
+    (tmp_path / "x.csv").write_text("code;name_vi;kind;filed_under\nN1;Bãi;dump;\nN2;Bãi;dump;2024\n", encoding="utf-8")
+    fill = FILL | {"geometry_quality": "none"}
+    with imports.prepare(filled, "waste_sites", tmp_path / "x.csv", fill=fill, today=date(2026, 11, 22)) as prepared:
+        made = prepared.checked().rows.set_index("code")["filed_under"]
+    assert pd.isna(made["N1"]) and made["N2"] == "2024" and not any("boundaries" in n for n in prepared.notes)
 
 
 def test_hotspots_are_not_replaced_by_a_file(filled, tmp_path):

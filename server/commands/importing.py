@@ -58,6 +58,7 @@ def run(arguments):
         fill={k: v for k, v in fill.items() if v and k in ALL[arguments.layer].by_name},
         mode=arguments.mode,
         held=services.book.rows() if register else None,
+        today=services.today(),
     )
     trial = prepared.trial
     for note in prepared.notes:

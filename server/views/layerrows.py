@@ -8,14 +8,17 @@ from server.corners import FORMS, SYSTEM_CODES, typed, written
 from server.errors import Refused
 from server.featureedits import EDITORS, Clash, Editor, NotHere, Row
 from server.forms import FormError
+from server.i18n import N_, moment
 from server.i18n import gettext as _
-from server.i18n import moment
 from server.layerdesk import blueprint, book, layer_of, number, page, services
 from server.problems import label
 from server.security import allowed, takes_up_to, user
 
 bp = blueprint("layerrows", __name__)
 
+FILED = N_(
+    "Left blank, it is filled in when the row is saved: by the date of the source, else with the version in force today."
+)
 OUTLINE = 8 * 1024 * 1024  # of a form with a long outline
 READ_PAST = 12  # versions that the past of a row of a large layer reads without being asked
 
@@ -53,7 +56,8 @@ def form_page(layer, row, *, key=None, version=0, form=None, errors=None, status
     return page(
         "layer_feature.html", status, layer=layer, title=layerwords.title(layer), row=row, key=code, version=version,
         name=layerwords.row_title(layer, row), key_words=layerwords.key_words(key) if key else "", spot=place,
-        groups=featureforms.fields_of(layer, row.values, errors, typed=form, new=key is None), errors=told,
+        groups=featureforms.fields_of(layer, row.values, errors, typed=form, new=key is None,
+                                    told=None if key else {"filed_under": _(FILED)}), errors=told,
         map=layermaps.draw_map(services().store, layer, row.place, current_app.config["CANGXANH"]) if layer.geometry else None,
         past=rowpages.past(layer, entries), more=more, saved=saved, reason=form.get("reason", "") if form else "",
     )  # fmt: skip
