@@ -33,8 +33,9 @@ PLANTS = Layer("scenario_plants", "Trạm mới", "New plants", "Point", (
     _number("treated_likely", "Xử lý (khả dĩ nhất)", "Treats (likely)", _M3D), _number("treated_high", "Xử lý (cao)", "Treats (high)", _M3D),
     _number("people", "Số người", "People"), _text("technology", "Công nghệ", "Technology"), _text("enclosed", "Khép kín", "Enclosed"),
     _text("serves", "Phục vụ", "Serves"), _number("within_m", "Phạm vi thu", "Collects up to", "m"),
-    _number("law_m", "Khoảng cách an toàn", "Legal distance", "m"), _text("law_by", "Theo quy định", "By the rules of"),
+    _number("law_m", "Khoảng cách an toàn", "Safety distance", "m"), _text("law_by", "Theo", "By"),
     _text("law_rows", "Hàng của bảng", "Rows of the table"), _number("people_near", "Người trong khoảng cách", "People within it"),
+    _number("own_m", "Khoảng cách tự nhập", "Entered distance", "m"), _text("own_source", "Nguồn của khoảng cách tự nhập", "Source of the entered distance"),
     _text("law_words", "Diễn giải", "In words"), _number("sewer_km", "Cống", "Sewers", "km"), _number("build_cost", "Chi phí xây", "Cost of building"),
     _number("sewer_cost", "Chi phí cống", "Cost of sewers"), _text("study", "Nghiên cứu", "Study"), _text("site", "Vị trí", "Site")))  # fmt: skip
 LINES = Layer("scenario_lines", "Đường phân bổ", "Allocation lines", "Geometry", (
@@ -52,7 +53,8 @@ YEARS = Layer("scenario_years", "Theo năm", "By year", None, (
     *(_number(f"{p}_likely", p, PART_WORDS[p][0], _M3D) for p in PARTS),
     _number("share_likely", "Tỷ lệ đến trạm hoạt động", "Share that reaches a working plant", "0..1"),
     _number("people_gained", "Số người được thêm", "People gained"), _number("hotspots", "Điểm nóng giảm tải", "Hotspots relieved"),
-    _number("near", "Người trong khoảng cách an toàn", "People within the legal distance"), _number("invested", "Đầu tư", "Investment so far"),
+    _number("near", "Người trong khoảng cách an toàn", "People within the safety distance"),
+    _text("near_by_own", "Theo khoảng cách tự nhập", "By an entered distance"), _text("near_by_today", "Theo quy định hiện hành", "By today's rules"), _number("invested", "Đầu tư", "Investment so far"),
     _number("operation_a_year", "Vận hành mỗi năm", "Operation a year"), _number("per_m3d", "Đầu tư mỗi m³/ngày", "Investment per m³ a day gained"),
     _number("per_m3", "Chi phí mỗi m³", "Cost per m³ treated")))  # fmt: skip
 UNITS = Layer("scenario_units", "Đơn vị", "Units", None, (
@@ -95,11 +97,11 @@ def rows(scenario, figures, cautions):
 
 def _plant(p):
     law = p["law"]
-    rule = law["then"] if law["by"] == "year" else law["today"]
+    rule = {"own": law.get("own"), "year": law["then"]}.get(law["by"], law["today"])
     return p | {
         "geometry": shapely.Point(p["lon"], p["lat"]), **{f"treated_{s}": v for s, v in p["treated"].items()},
         "enclosed": {True: "yes", False: "no", None: ""}[p["enclosed"]], "law_m": law["metres"], "law_by": law["by"] or "not established",
-        "law_rows": ", ".join(rule["rows"]), "people_near": law["near"] and law["near"]["people"], "law_words": " ".join(law_words(p)),
+        "law_rows": ", ".join(rule["rows"]), "own_m": p.get("own_m"), "own_source": p.get("own_source", ""), "people_near": law["near"] and law["near"]["people"], "law_words": " ".join(law_words(p)),
     }  # fmt: skip
 
 
@@ -110,6 +112,7 @@ def _year(y):
         y
         | triples
         | parts
+        | {f"near_by_{by}": ", ".join(y.get(f"near_by_{by}", ())) for by in ("own", "today")}
         | {"built": ", ".join(y["built"]), "share_likely": y["share"]["likely"], "hotspots": len(y["hotspots"])}
     )
 

@@ -7,8 +7,8 @@ from server.forms import FormError, amount_of, number_of, text_of
 from server.i18n import N_, language
 from server.i18n import gettext as _
 from server.i18n import number as plain_number
-from server.scenariolaw import technologies
-from server.scenarioplants import FIRST_YEAR, LAST_YEAR, Money, Plant
+from server.scenariolaw import first_day, legal, technologies
+from server.scenarioplants import FIRST_YEAR, LAST_YEAR, MOST_SOURCE, Money, Plant
 
 TECHNOLOGIES = {
     "mechanical, physico-chemical and biological treatment": N_(
@@ -28,6 +28,7 @@ ENCLOSED = {"no": N_("open"), "yes": N_("closed, odour collected and treated")}
 USUAL = {"year": "2030", "capacity_m3d": "10000", "within_m": "5000", "serves": "wards", "enclosed": "no",
          "technology": "mechanical, physico-chemical and biological treatment"}  # fmt: skip
 _WHOLE = ("capacity_m3d", "within_m", "cost")
+OPTIONAL = ("cost", "sewer_km", "own_m")
 _NOT_A_NUMBER = N_("Give a number.")
 
 
@@ -65,7 +66,7 @@ def read_plant(values, number, before=None):
         typed = values.get(name)
         if typed is None or (isinstance(typed, str) and not typed.strip()):
             read[name] = default
-            if default is None and name not in ("cost", "sewer_km"):
+            if default is None and name not in OPTIONAL:
                 problems.append((number, field or name, N_("This is needed."), {}))
             return
         try:
@@ -80,6 +81,7 @@ def read_plant(values, number, before=None):
     for name in ("capacity_m3d", "within_m", "cost"):
         take(name, amount)
     take("sewer_km", _decimal)
+    take("own_m", amount)
     if problems:
         return None, problems
     technology = str(values.get("technology") or USUAL["technology"])
@@ -91,7 +93,8 @@ def read_plant(values, number, before=None):
     )
     made = Plant(
         number, " ".join(str(values.get("name") or "").split())[:200], enclosed=enclosed, technology=technology,
-        exposed=values.get("exposed") in ("yes", True), serves=str(values.get("serves") or USUAL["serves"]), **read,
+        exposed=values.get("exposed") in ("yes", True), serves=str(values.get("serves") or USUAL["serves"]),
+        own_source=" ".join(str(values.get("own_source") or "").split())[: 2 * MOST_SOURCE], **read,
     )  # fmt: skip
     if before is not None and abs(made.lon - before.lon) < 1e-6 and abs(made.lat - before.lat) < 1e-6:
         made = replace(made, lon=before.lon, lat=before.lat, study=before.study, site=before.site, flows=before.flows)
@@ -114,6 +117,18 @@ def read_plants(document, scenario):
     return tuple(plants), problems
 
 
+def spread(plant, others, today):
+    """The other plants, those of the kind of `plant` with its own safety distance where the law of their year has none."""
+    own = {"own_m": plant.own_m, "own_source": plant.own_source}
+    kind = (plant.technology, plant.enclosed)
+    return [
+        replace(p, **own)
+        if (p.technology, p.enclosed) == kind and legal(p, first_day(p, today))["distance_m"] is None
+        else p
+        for p in others
+    ]
+
+
 def told(problems, *, numbered=False):
     """{field: sentence} of problems in the reader's language; numbered: {"P2 field": sentence} for the drawing page."""
     out = {}
@@ -132,7 +147,8 @@ def typed_plant(plant):
         "year": str(plant.year), "capacity_m3d": _written(plant.capacity_m3d), "technology": plant.technology,
         "enclosed": {True: "yes", False: "no", None: ""}[plant.enclosed], "exposed": plant.exposed,
         "within_m": _written(plant.within_m), "serves": plant.serves, "cost": _written(plant.cost),
-        "sewer_km": _written(plant.sewer_km), "study": plant.study, "site": plant.site,
+        "sewer_km": _written(plant.sewer_km), "study": plant.study, "site": plant.site, "own_m": _written(plant.own_m),
+        "own_source": plant.own_source,
     }  # fmt: skip
 
 
@@ -163,8 +179,12 @@ def plant_fields(values, errors=None, currency=""):
         one("serves", _("Serves"), "choice", options=[(k, _(v)) for k, v in SERVES.items()], required=True),
         one("technology", _("Technology"), "choice", options=[(k, _(v)) for k, v in TECHNOLOGIES.items()], required=True),
         one("enclosed", _("Built"), "choice", options=[(k, _(v)) for k, v in ENCLOSED.items()],
-            hint=_("Decides the legal distance of treatment works; it does not matter for fields and ponds.")),
-        one("exposed", _("Upstream of a water source, or upwind of homes: the legal distance grows"), "check"),
+            hint=_("Decides the safety distance of treatment works; it does not matter for fields and ponds.")),
+        one("exposed", _("Upstream of a water source, or upwind of homes: the safety distance grows"), "check"),
+        one("own_m", _("Own safety distance"), "number", unit="m",
+            hint=_("Where the rules of its year have no value, such as from 2027 on, or to ask for more than the law.")),
+        one("own_source", _("Source of the own distance"), most=MOST_SOURCE,
+            hint=_("The text with its number and day, or who set it; it is shown wherever the distance counts.")),
         one("cost", _("Own cost of building it"), "number", unit=unit,
             hint=_("Left empty, it is capacity × your cost per m³ a day.")),
         one("sewer_km", _("Own length of sewers"), "number", unit="km",

@@ -112,7 +112,7 @@ def drawn(figures):
     return {
         "plants": [
             {"number": p["number"], "name": p["name"], "lon": p["lon"], "lat": p["lat"], "year": p["year"],
-             "metres": p["law"]["reach_m"],
+             "metres": p["law"]["reach_m"], "distance": p["law"]["metres"], "by": p["law"]["by"],
              "lines": [{"lon": u["lon"], "lat": u["lat"], "name": text(u, "name"), "m3d": round(u["m3d"])}
                        for u in p["units"] if u["lon"] is not None]}
             for p in figures["plants"]

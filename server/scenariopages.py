@@ -78,7 +78,7 @@ def metrics(figures, year, currency):
                 if r["per_m3"] is None else sewers),
         _metric("hotspots", _("Hotspots relieved"), len(hotspots), number(len(hotspots), 0), "more",
                 _("of %(n)s open public ones in water", n=number(figures["open_water_hotspots"], 0))),
-        _metric("near", _("People within the legal distance"), r["near"],
+        _metric("near", _("People within the safety distance"), r["near"],
                 _people_word(r["near"]), "less", near_note),
     ]  # fmt: skip
 
@@ -94,12 +94,16 @@ def _metric(key, label, value, written, better, note=""):
 def _near_note(r):
     if r["near_unknown"]:
         return _("not known for %(plants)s", plants=", ".join(r["near_unknown"]))
+    told = []
+    if r.get("near_by_own"):  # a lock of before has none
+        told.append(_("with the distance that was entered for %(plants)s", plants=", ".join(r["near_by_own"])))
     if r["near_by_today"]:
-        return _(
+        words = _(
             "by today's rules for %(plants)s: those of its year are not established",
             plants=", ".join(r["near_by_today"]),
         )
-    return ""
+        told.append(words)
+    return "; ".join(told)
 
 
 # --- side by side ---
@@ -174,8 +178,31 @@ def versions(columns):
     return _("The scenarios rest on data of different days or versions: %(list)s.", list="; ".join(told))
 
 
+def own_distances(columns, year):
+    """The distances that planners entered and that count by a year, as sentences: one for each scenario that has some."""
+    out = []
+    for c in columns:
+        own = [p for p in c["figures"]["plants"] if p["law"]["by"] == "own" and p["year"] <= year]
+        if own:
+            told = "; ".join(_("%(plant)s %(metres)s m (%(source)s)", plant=p["code"], metres=number(p["law"]["metres"], 0),
+                               source=p["law"]["own"]["source"]) for p in own)  # fmt: skip
+            out.append(
+                _("Safety distances entered by the planner, %(letter)s: %(list)s", letter=c["letter"], list=told)
+            )
+    return out
+
+
+def by_year_labels():
+    """What by_year() tells: [(key of a cell, label)]."""
+    return [
+        ("gained", _("Waste water gained, m³ a day")), ("people", _("People gained")), ("invested", _("Investment so far")),
+        ("per_m3", _("Cost per m³ treated")), ("hotspots", _("Hotspots relieved")),
+        ("near", _("People within the safety distance")),
+    ]  # fmt: skip
+
+
 def by_year(columns):
-    """The figures of every shown year: [{year, label, cells: [{gained, people, invested, per_m3, hotspots, near}]}]."""
+    """The figures of every shown year: [{year, label, cells: [dict by the keys of by_year_labels()]}]."""
     out = []
     for y in SHOWN_YEARS:
         cells = []
@@ -239,23 +266,54 @@ def _from(p):
 
 
 def law_words(p):
-    """The legal distance of a plant in sentences: the number with its rows, what is not established, what to check."""
+    """The safety distance of a plant in sentences: the number with its rows or its source, what else the law says or does
+    not, and what to check."""
     law, out = p["law"], []
-    rule = law["then"] if law["by"] == "year" else law["today"]
+    rule = {"own": law.get("own"), "year": law["then"]}.get(law["by"], law["today"])
+    first = day(date(p["year"], 1, 1).isoformat())
     if law["metres"] is not None:
-        near = law["near"]
-        who = _("people there: not known") if near is None else (
-            ngettext("one person lives there", "%(num)s people live there", max(1, round(near["people"])))
-            if round(near["people"]) else _("nobody lives there by the population raster"))  # fmt: skip
         more = _(", × %(factor)s", factor=number(rule["factor"])) if rule["factor"] != 1 else ""
-        out.append(_("%(metres)s m%(more)s (%(regulation)s, rows %(rows)s): %(who)s", metres=number(law["metres"], 0),
-                     more=more, regulation=rule["regulation"], rows=", ".join(rule["rows"]), who=who))  # fmt: skip
-    if law["by"] != "year":
-        first = date(p["year"], 1, 1).isoformat()
-        state = STATES[law["then"]["state"]]
-        out.append(_("By the rules of %(day)s: %(state)s.", day=day(first), state=_(state)))
+        told = {"metres": number(law["metres"], 0), "more": more, "who": _who(law["near"])}
+        out.append(
+            _("%(metres)s m%(more)s, entered by the planner (source: %(source)s): %(who)s", source=rule["source"], **told)
+            if law["by"] == "own" else
+            _("%(metres)s m%(more)s (%(regulation)s, rows %(rows)s): %(who)s", regulation=rule["regulation"],
+              rows=", ".join(rule["rows"]), **told)
+        )  # fmt: skip
+    if law["by"] == "own" and law["then"]["distance_m"] is not None:
+        out.append(
+            _(
+                "The rules of %(day)s ask for %(metres)s m (%(regulation)s, rows %(rows)s).",
+                day=first,
+                **_asked(law["then"]),
+            )
+        )
+    elif law["by"] != "year":
+        out.append(_("By the rules of %(day)s: %(state)s.", day=first, state=_(STATES[law["then"]["state"]])))
+        if law["by"] == "own" and law["today"]["distance_m"] is not None:
+            out.append(_("Today's rules ask for %(metres)s m (%(regulation)s, rows %(rows)s).", **_asked(law["today"])))
+    if p.get("own_m") is not None and law["by"] != "own":
+        out.append(
+            _(
+                "The %(metres)s m that were entered are not more than the law's: the law's count.",
+                metres=number(p["own_m"]),
+            )
+        )
     out += [text({"c_en": en, "c_vi": vi}, "c") for en, vi in rule["cautions"]] if rule else []
     return out
+
+
+def _asked(rule):
+    return {"metres": number(rule["distance_m"], 0), "regulation": rule["regulation"], "rows": ", ".join(rule["rows"])}
+
+
+def _who(near):
+    if near is None:
+        return _("people there: not known")
+    n = round(near["people"])
+    if not n:
+        return _("nobody lives there by the population raster")
+    return ngettext("one person lives there", "%(num)s people live there", n)
 
 
 def history_rows(steps):
@@ -295,7 +353,8 @@ def cautions(figures):
         _("What a new plant treats is counted as treated with unknown result: a plant that is not built has proved nothing."),
         _("A hotspot counts as relieved when at least %(share)s of the water without known treatment of its ward goes to a "
           "new plant. Whether its water gets clean is not said; events that are over are not counted.", share=percent(RELIEF_SHARE)),
-        _("The legal distance is counted from the rim of a disc as large as the plot that the norm gives the plant."),
+        _("The safety distance is counted from the rim of a disc as large as the plot that the norm gives the plant, today's where "
+          "that of its year is not established."),
     ]  # fmt: skip
     if figures["uncounted"]:
         out.append(ngettext("Of one place nobody knows how much waste water it makes; it is in no sum.",

@@ -8,7 +8,7 @@ from server import scenariopages
 from server.citytime import local
 from server.i18n import date as day
 from server.i18n import gettext as _
-from server.i18n import m3, m3_range, moment, number, percent, percent_range, significant, text
+from server.i18n import m3, m3_range, moment, ngettext, number, percent, percent_range, significant, text
 from server.outlines import frame, metres, outlines
 from server.paper import BRAND, INK, QUIET, WARM, Map, Paper, cut, plain
 from server.scenariobook import Scenario
@@ -141,7 +141,7 @@ def _scenario_key(pdf, figures):
         *([(lambda b, x, y: b.sign(x, y, "circle", size=2.0, text="2", fill=(255, 255, 255), line=BRAND, ink=BRAND),
             _("new plant of a later year"))] if later else []),
         (lambda b, x, y: key_line(b, x, y), _("ward or zone from which it collects")),
-        (lambda b, x, y: key_ring(b, x, y), _("legal distance, drawn where it is large enough to be seen")),
+        (lambda b, x, y: key_ring(b, x, y), _("safety distance, drawn where it is large enough to be seen")),
         (lambda b, x, y: b.sign(x, y, "square", size=1.2, fill=STANDING, line=STANDING), _("plant of today that works")),
         (lambda b, x, y: b.sign(x, y, "square", size=1.2, fill=IDLE, line=STANDING), _("plant of today that does not work, or is not known to")),
         (lambda b, x, y: b.sign(x, y, "triangle", size=1.4, fill=SPOT, line=SPOT), _("open public hotspot in water")),
@@ -198,11 +198,17 @@ def side_column(pdf, x, y, wide, key, metrics, scenario=None, plants=(), title=N
         pdf.face(7)
         pdf.multi_cell(wide - 7 * step, 3.3 * step, plain(words), align="L", new_x="LEFT", new_y="NEXT")
         y = pdf.get_y() + 1.1 * step
-    for p in plants:
-        line = f"{p['number']}  {p['name'] or p['code']}, {p['year']}: {number(p['capacity_m3d'], 0)} m³/{_('day')}"
-        if y > pdf.h - pdf.edge - 16 * step:
-            break
-        y = y + 3.5 * step if p is plants[0] else y
+    rows = [
+        f"{p['number']}  {p['name'] or p['code']}, {p['year']}: {number(p['capacity_m3d'], 0)} m³/{_('day')}"
+        for p in plants
+    ]
+    y += 3.5 * step if rows else 0
+    fits = max(int((pdf.h - pdf.edge - 16 * step - y) // (3.8 * step)), 0)
+    if len(rows) > fits:
+        left = len(rows) - max(fits - 1, 0)
+        rows = [*rows[: len(rows) - left],
+                ngettext("and one more plant, see the table", "and %(num)s more plants, see the table", left)]  # fmt: skip
+    for line in rows:
         pdf.set_xy(x, y)
         pdf.face(7)
         pdf.cell(wide, 3.4 * step, cut(pdf, line, wide))
@@ -228,7 +234,7 @@ def _tables(services, pdf, figures, year, currency):
             scenariopages.money(r["invested"], currency), scenariopages.money(r["per_m3"], currency),
         ])  # fmt: skip
     heads = [_("Year"), _("Built by then"), _("Reaches a working plant"), _("Share"), _("Gained"), _("People gained"),
-             _("Hotspots relieved"), _("People within the legal distance"), _("Investment so far"), _("Cost per m³ treated")]  # fmt: skip
+             _("Hotspots relieved"), _("People within the safety distance"), _("Investment so far"), _("Cost per m³ treated")]  # fmt: skip
     at = tuple(i for i, y in enumerate(SHOWN_YEARS) if y == year)
     pdf.table_of(heads, rows, (9, 12, 17, 12, 17, 9, 8, 10, 13, 11), numbers=range(2, 10), strong=at)
     if figures["plants"]:
@@ -240,7 +246,7 @@ def _tables(services, pdf, figures, year, currency):
             for p in scenariopages.plant_rows(figures, currency)
         ]  # fmt: skip
         heads = [_("Plant"), _("Year"), _("Capacity, m³ a day"), _("Treats, m³ a day"), _("People"), _("Built how"),
-                 _("Latitude; longitude"), _("Legal distance"), _("Sewers, km"), _("Cost"), _("Comes from")]  # fmt: skip
+                 _("Latitude; longitude"), _("Safety distance"), _("Sewers, km"), _("Cost"), _("Comes from")]  # fmt: skip
         pdf.table_of(heads, rows, (13, 6, 9, 14, 8, 19, 12, 34, 7, 11, 13), numbers=(1, 2, 3, 4, 8, 9))
         pdf.heading(_("Where their water comes from, m³ a day, when all plants are built"))
         rows = [[u["name"], m3(u["generated"]), m3(u["left_before"]), m3(u["left_after"]), m3(u["gained"]),
@@ -338,12 +344,10 @@ def comparison_sheet(services, columns, year, size):
         rows.append([r["label"], *cells])
     heads = [_("Figure"), *(f"{c['letter']}: {c['scenario'].name}" for c in columns)]
     pdf.table_of(heads, rows, (16, *([24] * len(columns))))
-    if scenariopages.versions(columns):
-        pdf.lines([scenariopages.versions(columns)], mark="")
+    remarks = [*scenariopages.own_distances(columns, year), scenariopages.versions(columns)]
+    pdf.lines([r for r in remarks if r], mark="")
     by_year = scenariopages.by_year(columns)
-    for key, label in (("gained", _("Waste water gained, m³ a day")), ("people", _("People gained")),
-                       ("invested", _("Investment so far")), ("per_m3", _("Cost per m³ treated")),
-                       ("hotspots", _("Hotspots relieved")), ("near", _("People within the legal distance"))):  # fmt: skip
+    for key, label in scenariopages.by_year_labels():
         pdf.heading(label)
         rows = [
             [f"{c['letter']}: {c['scenario'].name}", *(y["cells"][i][key] for y in by_year)]
@@ -377,6 +381,6 @@ def _small_maps(services, pdf, columns, year):
     pdf.set_xy(pdf.edge, top + high + 4 * pdf.k_text)
     pdf.face(6.3, "", QUIET)
     words = _("Filled circle: works by %(year)s; hollow: later. Lines: collects from. Squares: plants of today (filled: working). "
-              "Triangles: open public hotspots in water (hollow: relieved). Dashed ring: legal distance.", year=year)  # fmt: skip
+              "Triangles: open public hotspots in water (hollow: relieved). Dashed ring: safety distance.", year=year)  # fmt: skip
     pdf.multi_cell(pdf.epw, 3 * pdf.k_text, plain(words + " " + map_note()), new_x="LMARGIN", new_y="NEXT", align="L")
     pdf.ln(1.5 * pdf.k_text)

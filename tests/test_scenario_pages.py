@@ -227,6 +227,55 @@ def test_a_plant_by_the_form_alone(city, book, planner):
     assert book.get(code).plants == ()
 
 
+def test_an_own_distance_is_typed_with_its_source_marked_everywhere_and_given_to_the_others(city, book, planner):
+    code = book.create(planner, "Khoảng cách riêng", plants=[
+        plant(), plant(2, lon=106.4, year=2031), plant(3, lon=106.5, year=2026), plant(4, lon=106.6, enclosed=False)])  # fmt: skip
+    path = f"{BASE}/{code}"
+    bad = city.send("planner", f"{path}/plant?lang=en", typed(revision="1", number="1", own_m="60"))
+    assert bad.status_code == 422 and 'id="own_source-error"' in bad.text and 'value="60"' in bad.text
+    bad = typed(revision="1", number="1", year="2026", own_m="20", own_source="x")
+    bad = city.send("planner", f"{path}/plant?lang=en", bad)
+    assert bad.status_code == 422 and "20 m is less than the 30 m of the regulation (row 2021-2.22-19)" in bad.text
+    good = typed(revision="1", number="1", own_m="60", own_source="QĐ 12/2027 <b>")
+    assert city.send("planner", f"{path}/plant", good).status_code == 303
+    assert (book.get(code).plants[0].own_m, book.get(code).plants[1].own_m) == (60.0, None)
+    page = city.page("inspector", f"{path}?year=2030")
+    assert "60 m, entered by the planner (source: QĐ 12/2027 &lt;b&gt;)" in page and 'class="badge badge-own"' in page
+    assert (
+        "with the distance that was entered for P1" in page and "By the rules of 1 Jan 2028: not established." in page
+    )
+    change = post_json(city, "planner", f"{path}/try", {"plants": [good | {"number": 1}], "year": 2030})
+    assert "60 m, entered by the planner" in change.json["html"] and change.json["drawn"]["plants"][0]["by"] == "own"
+    assert city.send("planner", f"{path}/plant", good | {"revision": "2", "for_all": "yes"}).status_code == 303
+    kept = [(p.number, p.own_m, p.own_source != "") for p in book.get(code).plants]
+    assert kept == [(1, 60.0, True), (2, 60.0, True), (3, None, False), (4, None, False)], "same kind, no value by law"
+    page = city.page("inspector", f"{BASE}/compare?s={code}&year=2030")
+    assert (
+        "Safety distances entered by the planner, A: P1 60 m (QĐ 12/2027 &lt;b&gt;)" in page and "P2 60 m" not in page
+    )
+    assert "P2 60 m" in city.page("inspector", f"{BASE}/compare?s={code}&year=2035")
+    assert 'value="QĐ 12/2027 &lt;b&gt;"' in city.page("planner", f"{path}/draw?plant=1")
+
+
+def test_an_own_distance_is_in_the_files(city, book, planner, tmp_path):
+    import openpyxl
+
+    mine = plant(own_m=60.0, own_source="=QĐ 12/2027")
+    code = book.create(planner, "Tệp", plants=[mine, plant(2, lon=106.4)])
+    (tmp_path / "a.gpkg").write_bytes(city.inspector.get(f"{BASE}/{code}/scenario.gpkg").data)
+    con = sqlite3.connect(tmp_path / "a.gpkg")
+    kept = con.execute("SELECT code, law_m, law_by, own_m, own_source FROM scenario_plants ORDER BY code").fetchall()
+    years = con.execute("SELECT near_by_own, near_by_today FROM scenario_years WHERE year=2030").fetchall()
+    con.close()
+    assert (
+        kept[0] == ("P1", 60.0, "own", 60.0, "=QĐ 12/2027") and kept[1][1:3] == (30.0, "today") and kept[1][3] is None
+    )
+    assert years == [("P1", "P2")]
+    book_ = openpyxl.load_workbook(io.BytesIO(city.inspector.get(f"{BASE}/{code}/scenario.xlsx?lang=en").data))
+    cells = [c for row in book_["New plants"].iter_rows() for c in row if c.value == "=QĐ 12/2027"]
+    assert len(cells) == 1 and cells[0].data_type == "s"
+
+
 def test_trying_out_writes_nothing_and_says_what_changes(city, book, planner):
     code = book.create(planner, "Thử")
     row = typed(number=1) | {"capacity_m3d": 20_000, "lat": 20.86}
@@ -277,6 +326,8 @@ FIELDS = (
     "exposed",
     "cost",
     "sewer_km",
+    "own_m",
+    "own_source",
 )
 
 
@@ -353,7 +404,8 @@ def columns(*pairs):
     def figures(gained, invested):
         row = {"year": 2030, "built": ["P1"], "gained": dict.fromkeys(("low", "likely", "high"), gained), "people_gained": gained,
                "share": dict.fromkeys(("low", "likely", "high"), 0.1), "invested": invested, "per_m3d": None, "per_m3": None,
-               "without_sewers": False, "hotspots": [], "near": 0.0, "near_unknown": [], "near_by_today": []}  # fmt: skip
+               "without_sewers": False, "hotspots": [], "near": 0.0, "near_unknown": [], "near_by_today": [],
+               "near_by_own": []}  # fmt: skip
         return {"years": [row], "base": {"share": {"likely": 0.1}}, "open_water_hotspots": 3}
 
     return [{"scenario": Held(c), "figures": figures(g, i), "letter": letter}

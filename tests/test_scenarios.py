@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo import additions, coverage
+from geo import additions, coverage, distances
 from geo.additions import NewPlant
 from layers import audit
-from server import i18n, scenarioledger, scenarios
+from server import i18n, scenariolaw, scenarioledger, scenarios
 from server.citytime import CITY_TIME
 from server.people import ROLES
 from server.scenarioplants import Money, Plant
@@ -288,6 +288,112 @@ def test_the_ring_shrinks_when_the_plant_is_closed_and_the_rules_after_2026_are_
     # 4 ha for 20,000 m³ a day (QCVN 01:2021/BXD): a disc of 112.8 m, and the distance from its rim
     large = book.try_out([plant(year=2026, capacity_m3d=20_000.0, enclosed=True)])["plants"][0]["law"]
     assert large["metres"] == 30.0 and large["reach_m"] == pytest.approx(30 + math.sqrt(40_000 / math.pi))
+
+
+# --- the planner's own distance ---
+
+
+def own(number=1, metres=120.0, source="QĐ 12/2027, phụ lục 1", **more):
+    return plant(number, own_m=metres, own_source=source, **more)
+
+
+def test_where_the_law_of_the_year_has_no_value_an_entered_distance_counts_with_its_source(city):
+    law = city.services.scenarios.try_out([own(year=2028)])["plants"][0]["law"]
+    assert (law["by"], law["metres"], law["own"]["source"]) == ("own", 120.0, "QĐ 12/2027, phụ lục 1")
+    assert law["own"]["confidence"] == "user" and law["own"]["rows"] == ["user-1"]
+    assert law["then"]["state"] == "not_established" and law["today"]["distance_m"] == 250.0
+    # 20,000 m³ a day take 4 ha by today's norm: a disc of 112.8 m, from whose rim the 120 m count
+    assert law["reach_m"] == pytest.approx(120 + math.sqrt(40_000 / math.pi))
+    bare, few, many = (
+        city.services.scenarios.try_out([p])["years"][-1]
+        for p in (plant(year=2028), own(metres=1.0), own(metres=2000.0))
+    )
+    assert few["near"] < bare["near"] < many["near"]
+    assert (bare["near_by_today"], bare["near_by_own"]) == (["P1"], [])
+    assert (many["near_by_today"], many["near_by_own"]) == ([], ["P1"])
+
+
+def test_where_the_law_has_a_value_only_more_than_it_counts(city):
+    book = city.services.scenarios
+    law = book.try_out([own(year=2026, metres=300.0)])["plants"][0]["law"]
+    assert (law["by"], law["metres"], law["then"]["distance_m"]) == ("own", 300.0, 250.0)
+    law = book.try_out([own(year=2026, metres=250.0)])["plants"][0]["law"]
+    assert (law["by"], law["metres"], law["own"]) == ("year", 250.0, None), "as much as the law is the law's"
+    up = book.try_out([own(year=2026, metres=300.0, exposed=True)])["plants"][0]["law"]
+    assert (up["metres"], up["own"]["factor"]) == (450.0, 1.5)
+    later = book.try_out([own(year=2028, exposed=True)])["plants"][0]["law"]
+    assert later["metres"] == 120.0 and later["own"]["cautions"], "how much it grows is not established either"
+    small = book.try_out([own(year=2026, metres=100.0, capacity_m3d=300.0, exposed=False)])["plants"][0]["law"]
+    assert (small["by"], small["metres"]) == ("year", 100.0), "the class of its own capacity is asked, not the largest"
+    unsaid = book.try_out([own(year=2028, enclosed=None)])["plants"][0]["law"]
+    assert (unsaid["by"], unsaid["metres"]) == ("own", 120.0) and unsaid["own"]["cautions"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (own(year=2026, metres=249.0), "own_m"),
+        (own(source=""), "own_source"),
+        (plant(own_source="QĐ 12/2027"), "own_m"),
+        (own(metres=0.5), "own_m"),
+        (own(metres=float("nan")), "own_m"),
+        (own(source="a\nb"), "own_source"),
+        (own(source="x" * 401), "own_source"),
+    ],
+)
+def test_an_entered_distance_that_cannot_count_is_refused_with_its_reason(book, planner, bad, field):
+    with pytest.raises(scenarios.ScenarioError) as told:
+        book.create(planner, "Sai khoảng cách", plants=[bad])
+    assert [(n, f) for n, f, _words, _values in told.value.problems] == [(1, field)]
+    if bad.own_m == 249.0:
+        assert told.value.problems[0][3] == {"own": "249", "law": "250", "row": "2021-2.22-15"}
+
+
+def test_an_entered_distance_is_kept_with_revisions_copies_locks_and_the_journal(city, book, planner):
+    code = book.create(planner, "Tự nhập", plants=[own()])
+    one = book.set_plants(planner, code, 1, [own(metres=90.0, source="Thông tư mới")])
+    assert book.at_revision(code, 1) == (own(),) and one.plants[0].own_source == "Thông tư mới"
+    assert rows_of_audit(city, code)[0]["new"]["plants"][0]["own_m"] == 90.0
+    book.lock(planner, code, 2)
+    assert book.figures(code)["plants"][0]["law"]["own"]["source"] == "Thông tư mới"
+    assert book.get(book.copy(planner, code, "Bản sao")).plants == one.plants
+
+
+def test_a_store_from_before_gets_the_columns_and_keeps_its_plants(starter_store, tmp_path):
+    with City(starter_store, tmp_path / "data") as office:
+        book, planner = office.services.scenarios, office.users["planner"]
+        code = book.create(planner, "Trước", plants=[plant(), plant(2, year=2030)])
+        with office.services.store.transaction() as con:
+            for name in ("own_m", "own_source"):
+                con.exec_driver_sql(f"ALTER TABLE scenario_plants DROP COLUMN {name}")
+        for _again in range(2):
+            later = scenarios.Scenarios(office.services.store, office.services.figures, now=people.Clock())
+            assert later.get(code).plants == (plant(), plant(2, year=2030))
+        assert later.set_plants(planner, code, 1, [own()]).plants == (own(),)
+
+
+@given(
+    st.sampled_from([t["code"] for t in scenariolaw.technologies()]),
+    st.floats(1, 200_000) | st.sampled_from([200.0, 5000.0, 50_000.0]),
+    st.sampled_from([True, False, None]),
+    st.booleans(),
+    st.dates(date(2019, 1, 1), date(2036, 1, 1)) | st.sampled_from([date(2026, 12, 31), date(2027, 1, 1)]),
+)
+def test_what_is_told_for_a_class_is_what_the_table_says_of_each_plant(technology, capacity, enclosed, exposed, day):
+    one = plant(technology=technology, capacity_m3d=capacity, enclosed=enclosed, exposed=exposed)
+    told = scenariolaw.legal(one, day)
+    try:
+        asked = {"capacity": capacity, "enclosed": enclosed, "upstream": exposed}
+        found = distances.safe_distance(scenariolaw.law(), day, technology, **asked)
+    except distances.DistanceError:
+        assert told["state"] == "not_asked"
+    else:
+        metres = None if math.isnan(found.distance_m) else found.distance_m
+        assert (told["state"], told["distance_m"], told["rows"]) == (found.state, metres, list(found.rows))
+        assert told["cautions"] == [list(c) for c in found.cautions]
+    plot_ha = distances.land_need(scenariolaw.law(), day, scenariolaw.PLANT_GROUP, capacity).plot_ha
+    area = math.pi * scenariolaw.plot_radius(capacity, day) ** 2 / 10_000
+    assert area == pytest.approx(0.0 if math.isnan(plot_ha) else plot_ha)
 
 
 def test_costs_by_hand():
@@ -578,6 +684,27 @@ def test_a_scenario_of_a_study_keeps_its_sites_its_flows_and_its_costs(book, pla
     left = dict(zip(book.ground().ledger.units, additions.untreated(book.ground().ledger), strict=True))
     assert got == {w: pytest.approx(min(q, left[w])) for w, q in zip(wards, (300, 200, 100), strict=True)}
     assert figures["plants"][0]["law"]["today"]["factor"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("entries", "rules", "comes"),
+    [
+        ([{"distance_m": 80.0, "source": "TT 46", "enclosed": True}], [], (80.0, "TT 46")),
+        ([{"distance_m": 80.0, "source": "TT 46", "enclosed": False}], [], (None, "")),
+        ([{"distance_m": 80.0, "source": "TT 46", "enclosed": None}],
+         [{"code": "houses", "on": True, "distance_m": 95.0, "source": "UBND"}], (95.0, "UBND")),
+        ([], [{"code": "houses", "on": False, "distance_m": 95.0, "source": "UBND"}], (None, "")),
+        ([], [{"code": "houses", "on": True, "distance_m": None, "source": ""}], (None, "")),
+    ],
+)  # fmt: skip
+def test_the_distance_that_a_study_was_given_comes_along(book, planner, monkeypatch, entries, rules, comes):
+    result, _wards = study_result(book, entries=entries)
+    result["spec"]["rules"] = rules
+    monkeypatch.setattr(book, "_studies", lambda: Studies(result))
+    plants = book.get(book.from_study(planner, "S-0001")).plants
+    assert [(p.own_m, p.own_source) for p in plants] == [comes, comes]
+    early = book.get(book.from_study(planner, "S-0001", year=2026)).plants
+    assert [p.own_m for p in early] == [comes[0], comes[0]], "30 m by the law of 2026: more than that counts"
 
 
 @pytest.mark.parametrize("broken", ["none", "other", "empty", "unknown"])

@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime
 import people
 import pytest
 import smalltown
+from hypothesis import given
+from hypothesis import strategies as st
 
-from server import paper, scenariopages, sheets, sitewords, sitework, studysheets
+from server import paper, papertable, scenariopages, sheets, sitewords, sitework, studysheets
 from server.i18n import m3
 from server.outlines import frame, metres, outlines, round_length
 from server.paper import Map, Paper
@@ -193,6 +195,55 @@ def test_a_size_that_is_none_is_refused_and_a_study_without_an_answer_too(servic
         Paper("A5", "x", made_at=AT)
     with pytest.raises(studysheets.NoAnswer):
         studysheets.study_sheet(services, "S-9999", "A4")
+
+
+def test_an_entered_distance_is_printed_with_its_source_and_who_lives_within_it(services, planner):
+    mine = plant(year=2028, own_m=120.0, own_source="QĐ 12/2027/QĐ-UBND")
+    one = services.scenarios.get(services.scenarios.create(planner, "Tự nhập", plants=[mine]))
+    pages = texts(sheets.scenario_sheet(services, one, 2030, "A4"))
+    whole = "\n".join(pages).replace("\n", " ")
+    assert "120 m, người quy hoạch tự nhập (nguồn: QĐ 12/2027/QĐ-UBND)" in whole
+    assert "theo khoảng cách tự nhập của P1" in pages[0].replace("\n", " ") and "chưa xác lập" in whole
+    column = {"scenario": one, "figures": services.scenarios.figures(one.code), "letter": "A"}
+    both = "\n".join(texts(sheets.comparison_sheet(services, [column], 2030, "A4"))).replace("\n", " ")
+    assert "P1 120 m (QĐ 12/2027/QĐ-UBND)" in both
+
+
+# --- tables ---
+
+
+def test_a_table_keeps_every_word_its_head_on_every_page_and_its_columns():
+    pdf = Paper("A4", "Bảng", made_at=AT)
+    rows = [[f"hàng {i}", f"{i * 1000}", "một câu khá dài " * 12 + f"hết{i}"] for i in range(60)]
+    pdf.table_of(["Tên", "Số", "Lời"], rows, (10, 5, 20), numbers=(1,), strong=(3,))
+    pages = texts(pdf.done())
+    assert len(pages) > 3 and all(p.count("Lời") == 1 and "Tên" in p for p in pages)
+    whole = "\n".join(pages)
+    assert all(f"hàng {i}\n" in whole and f"hết{i}" in whole for i in range(60))
+    assert whole.count("khá") == 60 * 12
+
+
+def test_a_row_higher_than_a_page_goes_on_and_one_that_is_not_stays_whole():
+    pdf = Paper("A4", "Bảng", made_at=AT)
+    words = [f"w{i:04d}" for i in range(3000)]
+    pdf.table_of(["A", "B"], [["đầu", "x"], ["dài", " ".join(words)], ["cuối", "y"]], (1, 1))
+    pages = texts(pdf.done())
+    found = re.findall(r"w\d{4}", "\n".join(pages))
+    assert found == words and len(pages) >= 3 and "cuối" in pages[-1]
+    pdf = Paper("A4", "Bảng", made_at=AT)
+    tall = ["\n".join(f"r{i}l{k}" for k in range(12)) for i in range(9)]
+    pdf.table_of(["A"], [[t] for t in tall], (1,))
+    for page in texts(pdf.done()):
+        there = re.findall(r"(r\d)l\d+", page)
+        assert all(there.count(r) == 12 for r in there)
+
+
+@given(st.text(alphabet="aW ắ-", max_size=120), st.floats(4, 80))
+def test_lines_are_as_wide_as_they_may_be_and_lose_no_letter(text, width):
+    look = papertable._Look("", 8.0, {ord(c): w for c, w in zip("aW ắ-", (560, 980, 250, 560, 400), strict=True)})
+    found = papertable.lines(text, look, width)
+    assert "".join(found).replace(" ", "") == text.replace(" ", "")
+    assert all(look.wide(line) <= width or len(line.strip()) == 1 for line in found)
 
 
 # --- the map ---

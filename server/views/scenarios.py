@@ -336,7 +336,10 @@ def plant(code):
     try:
         if problems:
             raise ScenarioError("Some plants cannot be used as they are.", problems)
-        book().set_plants(user(), code, revision_of(form), [*(p for n, p in before.items() if n != number), made])
+        rest = [p for n, p in before.items() if n != number]
+        if form.get("for_all") == "yes":
+            rest = scenarioforms.spread(made, rest, services().today())
+        book().set_plants(user(), code, revision_of(form), [*rest, made])
     except ScenarioError as e:
         if not e.problems:
             raise
@@ -378,7 +381,8 @@ def compare():
                 keep=[("s", c) for c in codes],
                 every=book().all(), year_word=scenariopages.year_word,
                 rows=scenariopages.compared(columns, year) if columns else [],
-                by_year=scenariopages.by_year(columns), pictures=pictures(columns, year), versions=scenariopages.versions(columns),
+                by_year=scenariopages.by_year(columns), by_year_labels=scenariopages.by_year_labels(),
+                own_distances=scenariopages.own_distances(columns, year), pictures=pictures(columns, year), versions=scenariopages.versions(columns),
                 comments={c["scenario"].code: book().comments(c["scenario"].code, user()) for c in columns},
                 most=scenariopages.MOST_COMPARED)  # fmt: skip
 

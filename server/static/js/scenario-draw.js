@@ -27,6 +27,7 @@
   const past = [JSON.stringify(plants)];
   let now = 0; // place in past
   let saved = past[0];
+  let laws = start.drawn.plants; // how each plant comes to its safety distance, as the server last answered
 
   for (const node of root.querySelectorAll("[data-needs-script]")) node.hidden = false;
   for (const node of root.querySelectorAll("[data-without-script]")) node.hidden = true;
@@ -102,6 +103,7 @@
         else field.value = value ?? "";
       }
     }
+    buttons.same.hidden = !alike().length;
     buttons.undo.disabled = now === 0;
     buttons.redo.disabled = now === past.length - 1;
     buttons.save.disabled = saving || past[now] === saved;
@@ -165,6 +167,8 @@
         panel.replaceChildren(...new DOMParser().parseFromString(told.html, "text/html").body.childNodes);
         if (focus !== null) panel.querySelector(`input[value="${CSS.escape(focus)}"]`)?.focus();
         cx.scenario.lines(told.drawn.plants);
+        laws = told.drawn.plants;
+        buttons.same.hidden = !alike().length;
         panel.classList.remove("is-old");
         root.setAttribute("data-answered", String(Number(root.dataset.answered || 0) + 1));
       } else {
@@ -219,6 +223,24 @@
     ask();
   }
 
+  /** Other plants of the kind of the chosen one that could take its own safety distance: the law of their year has none. */
+  function alike() {
+    const p = find(selected);
+    if (!p || !String(p.own_m ?? "").trim() || !String(p.own_source ?? "").trim()) return [];
+    const bare = new Set(laws.filter((x) => x.by !== "year").map((x) => x.number));
+    const kind = (q) => q.technology === p.technology && (q.enclosed || "no") === (p.enclosed || "no");
+    return plants.filter((q) => q !== p && kind(q) && bare.has(q.number) && (q.own_m !== p.own_m || q.own_source !== p.own_source));
+  }
+
+  function share() {
+    const p = find(selected);
+    const others = alike();
+    for (const q of others) Object.assign(q, { own_m: p.own_m, own_source: p.own_source });
+    keep(t("The distance was taken over by {plants}.", { plants: others.map((q) => `P${q.number}`).join(", ") }));
+    form.querySelector("#own_source").focus();
+    ask();
+  }
+
   function remove(number) {
     plants = plants.filter((p) => p.number !== number);
     if (selected === number) selected = plants[0]?.number ?? null;
@@ -263,6 +285,7 @@
   buttons.centre.addEventListener("click", () => add(map.getCenter()));
   buttons.undo.addEventListener("click", () => go(-1));
   buttons.redo.addEventListener("click", () => go(1));
+  buttons.same.addEventListener("click", share);
   buttons.remove.addEventListener("click", () => selected !== null && remove(selected));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && adding) {

@@ -1,4 +1,4 @@
-/* New plants of a scenario on the map: numbered pins, lines to what they serve, the ring of the legal distance. */
+/* New plants of a scenario on the map: numbered pins, lines to what they serve, the ring of the safety distance. */
 "use strict";
 (() => {
   const cx = window.cangxanh;
@@ -22,7 +22,8 @@
     });
 
   const card = (p) => {
-    const lines = [[t("Works from the year"), p.year], ...(p.lines || []).map((u) => [u.name, `${u.m3d.toLocaleString(document.documentElement.lang)} m³`])];
+    const law = p.distance ? [[t("Safety distance"), p.by === "own" ? t("{metres} m, entered", { metres: p.distance }) : `${p.distance} m`]] : [];
+    const lines = [[t("Works from the year"), p.year], ...law, ...(p.lines || []).map((u) => [u.name, `${u.m3d.toLocaleString(document.documentElement.lang)} m³`])];
     return cx.card({ name: `P${p.number} ${p.name || ""}`, lines: lines.slice(0, 8) });
   };
 
