@@ -174,7 +174,7 @@ class Imports:
             job = self.jobs.get(one.job) if self.jobs and one.job else None
         if job is not None and not job.over:
             return one
-        young = datetime.now(UTC) - datetime.fromisoformat(one.changed_at) < GRACE
+        young = self.now() - datetime.fromisoformat(one.changed_at) < GRACE
         if job is None and (self.jobs is None or (one.job is None and young)):
             return one
         state = "stopped" if job is not None and job.state == "cancelled" else "failed"
@@ -357,7 +357,7 @@ class Imports:
 
     def sweep(self):
         """Let go of files that never came whole, and of those that can be undone no more."""
-        now = datetime.now(UTC)
+        now = self.now().astimezone(UTC)
         half, old = (now - FORGOTTEN).isoformat(), (now - KEPT_FOR).isoformat()
         with self.store.transaction() as con:
             gone = sa.select(_imports.c.number).where(_imports.c.state == "coming", _imports.c.at < half)
@@ -407,7 +407,7 @@ class Imports:
 
     def _audit(self, con, user, action, one, new):
         audit.append(
-            con, at=datetime.now(UTC), who=user.name, who_id=user.id, role=user.role, action=f"import.{action}",
+            con, at=self.now().astimezone(UTC), who=user.name, who_id=user.id, role=user.role, action=f"import.{action}",
             thing=f"import:{one.code}", new=new,
         )  # fmt: skip
 
