@@ -11,6 +11,7 @@ from markupsafe import Markup
 from server.charts import INK, QUIET
 
 BRAND, WARM, LINE = "#0b5c56", "#c4501b", "#dcdcd2"
+POINTS = ((6, True), (6, False), (4.5, True), (8, False))  # radius and whether full, of layeruses.Look.form; as in js/plan-map.js
 CURVE = {"width": 240, "height": 112, "left": 30, "right": 8, "top": 8, "bottom": 24}
 
 
@@ -188,3 +189,21 @@ def hatch_swatch(colour, lines, mark):
         f'patternUnits="userSpaceOnUse"><rect width="{size}" height="{size}" fill="#e3dfd6"/>{cells}</pattern></defs>'
         f'<rect x=".5" y=".5" width="21" height="17" rx="2" fill="url(#{mark})" stroke="{QUIET}" stroke-opacity=".6"/></svg>'
     )
+
+
+def own_swatch(look, kinds):
+    """A sign in the look of a layer of the study's own. kinds: as ownlayers.counted() gives them; look: layeruses.Look."""
+    colour, dash = escape(look.colour), f' stroke-dasharray="{look.dash}"' if look.dash else ""
+    out = ['<svg class="swatch" width="26" height="18" viewBox="0 0 26 18" aria-hidden="true">']
+    if "areas" in kinds:
+        out.append(
+            f'<rect x="1.5" y="1.5" width="23" height="15" rx="2" fill="{colour}" fill-opacity=".2" stroke="{colour}" stroke-width="2"{dash}/>'
+        )
+    if "lines" in kinds:
+        out.append(f'<path d="M1 13L9 6L17 11L25 4" fill="none" stroke="{colour}" stroke-width="2.5"{dash}/>')
+    if "points" in kinds:
+        radius, full = POINTS[look.form]
+        out.append(
+            f'<circle cx="13" cy="9" r="{radius}" fill="{colour if full else "#fff"}" stroke="{"#fff" if full else colour}" stroke-width="2"/>'
+        )
+    return Markup("".join(out) + "</svg>")

@@ -10,45 +10,14 @@ import re
 from datetime import date
 
 from geo import ahp, distances
-from server import sitelaw, sitespec
-from server.forms import FormError, number_of, text_of
+from server import planadvanced, sitelaw, sitespec
+from server.forms import FormError, text_of
 from server.i18n import N_, language
 from server.i18n import gettext as _
+from server.quantities import NO_NUMBER, quantity
 from server.sitekinds import RULES
 
 STEPS = (("goal", N_("Goal")), ("rules", N_("Constraints")), ("weights", N_("Weights")), ("run", N_("Check and run")))
-NO_NUMBER = N_("Write a number here.")
-
-
-def quantity(typed, language):
-    """A number as people of a language write it, with or without thousands marks. ValueError for anything else.
-
-    >>> quantity("10.000", "vi"), quantity("2,5", "vi"), quantity("10,000", "en"), quantity("0.125", "vi")
-    (10000.0, 2.5, 10000.0, 0.125)
-    """
-    mark = r"\." if language == "vi" else ","
-    if re.fullmatch(rf"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+", typed):
-        return float(re.sub(mark, "", typed))
-    sign, value = number_of(typed)
-    if sign:
-        raise ValueError(typed)
-    return value
-
-
-def shown(value, language):
-    """A number for a field, such as quantity() reads it; "" for None, True and False as yes and no.
-
-    >>> shown(12500.0, "vi"), shown(0.125, "vi"), shown(0.125, "en"), shown(None, "en")
-    ('12.500', '0,125', '0.125', '')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if not isinstance(value, int | float):
-        return str(value)
-    written = f"{value:,.6f}".rstrip("0").rstrip(".")
-    return written.translate(str.maketrans(",.", ".,")) if language == "vi" else written
 
 
 class _Typed:
@@ -163,8 +132,7 @@ def _goal(typed):
     d["demand"]["square_m"] = typed.number("demand.square_m", 1000.0)
     d["demand"]["kg_person_day"] = typed.number("demand.kg_person_day", d["demand"]["kg_person_day"])
     d["demand"]["source"] = typed.text("demand.source")
-    for name in ("count", "apart_m"):
-        d["candidates"][name] = typed.number(f"candidates.{name}", d["candidates"][name], whole=name == "count")
+    planadvanced.read(typed)
 
 
 def _rules(typed):

@@ -10,11 +10,14 @@ import re
 
 from layers.errors import LayerError
 from layers.letters import fold
-from server import ownlayers, planforms, sitespec
+from server import layeruses, ownlayers, planforms, sitespec
 from server.corners import SYSTEM_CODES
 from server.forms import FormError, text_of
 from server.i18n import gettext as _
 from server.i18n import language, ngettext, number
+from server.planwords import kinds_word
+from server.quantities import NO_NUMBER, quantity
+from server.quantities import shown as as_typed
 from server.readings import option, reading_of
 from server.sitekinds import CRITERIA, RULES
 from server.sitewords import LAYER
@@ -114,7 +117,7 @@ def _bring(services, form, file, made, errors):
     kinds, _corners = ownlayers.counted(brought.wkt)
     if wanted["network"] and set(kinds) != {"lines"}:
         errors["own.network"] = _(
-            "Distances can only run along lines; these shapes are %(kinds)s.", kinds=_kinds(kinds)
+            "Distances can only run along lines; these shapes are %(kinds)s.", kinds=kinds_word(kinds)
         )
     if errors:
         return [], kept
@@ -123,7 +126,7 @@ def _bring(services, form, file, made, errors):
     made["criteria"].append(_criterion(code, wanted, made["pairs"]))
     if wanted["network"]:
         made["network"] = {"layer": code, "crossings": wanted["crossings"], "most_off_m": OFF_M}
-    told = [_("The layer “%(name)s” was added: %(kinds)s.", name=wanted["name"], kinds=_kinds(kinds))]
+    told = [_("The layer “%(name)s” was added: %(kinds)s.", name=wanted["name"], kinds=kinds_word(kinds))]
     told += [note.vi if language() == "vi" else str(note) for note in brought.notes]
     if wanted["measure"] and made["pairs"]:
         told.append(
@@ -155,9 +158,9 @@ def _number(form, name, errors, blank, least, most, *, needed):
     if not needed:
         return blank
     try:
-        value = planforms.quantity(typed, language())
+        value = quantity(typed, language())
     except ValueError:
-        errors[name] = _(planforms.NO_NUMBER)
+        errors[name] = _(NO_NUMBER)
         return blank
     if not least <= value <= most:
         errors[name] = _("This must be %(least)s to %(most)s.", least=number(least), most=number(most))
@@ -240,7 +243,7 @@ def shown(spec, form=None, errors=None):
 
     def f(name, value="", **more):
         typed = form is not None and name in form
-        held = form.get(name) if typed else planforms.shown(value, language())
+        held = form.get(name) if typed else as_typed(value, language())
         if more.get("kind") == "check":
             held = form.get(name) == "yes" if form is not None else bool(value)
         return {"name": name, "kind": "text", "value": held, "error": errors.get(name), **more}
@@ -268,29 +271,11 @@ def shown(spec, form=None, errors=None):
 
 def _row(row, spec):
     kinds, corners = ownlayers.counted(row["wkt"])
-    own, uses = LAYER + row["code"], []
-    rule = next((r for r in spec["rules"] if r["code"] == own and r["on"]), None)
-    if rule:
-        uses.append(_("keep away by %(metres)s m", metres=number(rule["distance_m"])))
-    if spec["network"] and spec["network"]["layer"] == row["code"]:
-        uses.append(_("distances run along it"))
-    criterion = next((c for c in spec["criteria"] if c["code"] == own and c["weight"] > 0), None)
-    if criterion:
-        (_m, first), (_n, last) = criterion["curve"][0], criterion["curve"][-1]
-        uses.append(_("nearer is better") if first > last else _("farther is better"))
+    uses = [use[language()] for use in layeruses.uses(spec, row["code"])]
     return {
-        "code": row["code"], "name": row["name"], "source": row["source"], "kinds": _kinds(kinds), "uses": uses,
+        "code": row["code"], "name": row["name"], "source": row["source"], "kinds": kinds_word(kinds), "uses": uses,
         "corners": ngettext("%(num)s corner", "%(num)s corners", corners), "lines": set(kinds) == {"lines"},
     }  # fmt: skip
-
-
-def _kinds(kinds):
-    words = {
-        "points": lambda n: ngettext("%(num)s point", "%(num)s points", n),
-        "lines": lambda n: ngettext("%(num)s line", "%(num)s lines", n),
-        "areas": lambda n: ngettext("%(num)s area", "%(num)s areas", n),
-    }
-    return ", ".join(words[name](count) for name, count in kinds.items())
 
 
 def _system(text):

@@ -3,15 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import shapely
 from flask import url_for
 
-from server import atlas, maps, plancharts, rastertiles
+from server import atlas, layeruses, maps, ownlayers, plancharts, rastertiles
 from server.i18n import gettext as _
-from server.i18n import m3, number, percent, significant
+from server.i18n import language, m3, number, percent, significant
 from server.i18n import text as both
-from server.planwords import words_of
+from server.planwords import kinds_word, phrase, words_of
 
 ASKED = 250  # m: the radius proposed for a block
+T_AS_M3 = 100.0  # a person makes about 0.1 m³ of waste water and about 1 kg of waste a day: circles of the same size
+MOST_CORNERS = 4_000  # of a layer of the study on the map
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,61 @@ class Marks:
     kind: str
     marks: tuple
     on: bool = True
+    per: float = 1.0  # what one of their unit is drawn as, m³/day
 
     @property
     def features(self):
-        """The marks that stand in one place."""
-        return () if self.kind == "flows" else self.marks
+        """The marks that a reader is pointed to where they lie outside the first view."""
+        return () if self.kind in ("flows", "candidates") else self.marks
 
     def document(self):
-        return {"kind": self.kind, "features": list(self.marks)}
+        return {"kind": self.kind, "features": list(self.marks), "per": self.per}
 
     def count(self):
         return len(self.marks)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """A layer that the study brought along. shape: geometry in EPSG:4326; look: layeruses.Look."""
+
+    id: str
+    label: str
+    shape: object
+    look: layeruses.Look
+    on: bool = True
+
+    def document(self):
+        drawn = maps.rounded(shapely.geometry.mapping(_lighter(self.shape)), 5)
+        return {
+            "kind": "own",
+            "geometry": drawn,
+            "colour": self.look.colour,
+            "dash": self.look.dash,
+            "form": self.look.form,
+        }
+
+    def count(self):
+        return None
+
+
+def _lighter(shape, most=MOST_CORNERS):
+    """A shape with fewer corners where it has more than `most`: first those within 3 m of the line, then more."""
+    tolerance, drawn = 0.00003, shape
+    while shapely.get_num_coordinates(drawn) > most and tolerance < 0.01 and shape.geom_type != "MultiPoint":
+        drawn, tolerance = shapely.simplify(shape, tolerance), tolerance * 2
+    return drawn
+
+
+def own(result):
+    """The layers of the study's own as Shapes, with what the key says of them: [(Shapes, name, source, kinds, uses)]."""
+    spec, out = result["spec"], []
+    for k, row in enumerate(spec["layers"]):
+        kinds, _corners = ownlayers.counted(row["wkt"])
+        shapes = Shapes(f"own-{k}", row["name"], shapely.from_wkt(row["wkt"]), layeruses.look(k))
+        uses = [use[language()] for use in layeruses.uses(spec, row["code"])]
+        out.append((shapes, row["name"], row["source"], kinds, uses))
+    return out
 
 
 def outline(store, settings):
@@ -75,14 +122,18 @@ def layers(study, result, names):
         Raster("score", _("How suitable the land is"), address, area),
         Raster("reasons", "", address, area, bits=0, opacity=0.9),
     ]
-    middle, unit = _middles(result), words_of("unit", result.get("unit", "m3_day"))
-    made.append(
-        Marks("demand", _("Waste water that is not treated, by unit"), "demand", _demand(result, middle, names, unit))
-    )
+    made += [shapes for shapes, *_rest in own(result)]
+    load = result.get("unit", "m3_day")
+    per = T_AS_M3 if load == "t_day" else 1.0
+    middle, unit = _middles(result), words_of("unit", load)
+    made.append(Marks("demand", phrase(load, "by_unit_map"), "demand", _demand(result, middle, names, unit), per=per))
     if result["flows"]:
-        made.append(Marks("flows", _("Who sends to which plant"), "flows", _flows(result, middle, names, unit)))
+        made.append(
+            Marks("flows", _("Who sends to which plant"), "flows", _flows(result, middle, names, unit), per=per)
+        )
     standing = tuple(_plant(p, unit) for p in result["plants"] if p["lon"] is not None)
-    made.append(maps.plant_layer(standing, _("Plants that stand")))
+    if standing:
+        made.append(maps.plant_layer(standing, _("Plants that stand")))
     free = tuple(_candidate(c, names) for c in result["candidates"] if not c["chosen"])
     made.append(
         Marks("candidates", _("Other sites that were weighed"), "candidates", free[: maps.MAX_EMBEDDED], on=False)
@@ -106,10 +157,11 @@ def _middles(result):
 
 
 def _demand(result, middle, names, load):
+    kind = result.get("unit", "m3_day")
     rows = sorted(middle.items(), key=lambda item: -item[1][2])[: maps.MAX_EMBEDDED]
     return tuple(
         {"code": unit, "name": names.get(unit, unit), "lon": round(x, 5), "lat": round(y, 5), "m3": round(whole, 1), "served": round(part, 1),
-         "lines": [[_("Not treated today"), f"{m3(whole)} {load}"], [_("of it served by this plan"), f"{m3(part)} ({percent(part / whole)})"]],
+         "lines": [[phrase(kind, "now"), f"{m3(whole)} {load}"], [_("of it served by this plan"), f"{m3(part)} ({percent(part / whole)})"]],
          "url": url_for("coverage.unit", code=unit)}
         for unit, (x, y, whole, part) in rows
     )  # fmt: skip
@@ -193,6 +245,8 @@ def key(result, layers_of):
         "score": plancharts.score_key(steps, title=_("Suitability from 0 to 1"), low=_("0 poor"), high=_("1 good")),
         "reasons": reasons, "signs": [{"family": "state", "code": s, "count": n} for s, n in states.items()],
         "capacity": m3(result["laws"][0]["capacity_m3_day"]) if result["laws"] else "",
+        "own": [{"swatch": plancharts.own_swatch(shapes.look, kinds), "name": name, "source": source, "kinds": kinds_word(kinds), "uses": uses}
+                for shapes, name, source, kinds, uses in own(result)],
     }  # fmt: skip
 
 

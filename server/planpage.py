@@ -8,13 +8,14 @@ from flask import url_for
 
 from layers.errors import LayerError
 from layers.letters import fold
-from server import plancharts, planforms, sitedata, sitelaw, sitespec, siteworld
+from server import planadvanced, plancharts, planforms, sitedata, sitelaw, sitespec, siteworld
 from server.i18n import date as day
 from server.i18n import gettext as _
 from server.i18n import language, m3, moment, number, percent
 from server.i18n import text as both
-from server.planwords import IMPORTANCE, load_word, object_word, technology_word, unchecked_words, words_of
-from server.sitekinds import CRITERIA, RULES
+from server.planwords import IMPORTANCE, load_word, object_word, source_word, technology_word, unchecked_words, words_of
+from server.quantities import quantity, shown
+from server.sitekinds import RULES
 
 UNIT_KINDS = ("special_zone", "ward", "commune")
 
@@ -68,7 +69,7 @@ def job_of(services, study, user):
 def field(form, errors, name, value, *, kind="text", **more):
     """One field as templates/desk_macros.html draws it: what was typed, else the value as people write it."""
     typed = form is not None and name in form
-    held = form.get(name) if typed else planforms.shown(value, language())
+    held = form.get(name) if typed else shown(value, language())
     if kind == "check":
         held = (form.get(name) == "yes") if form is not None else bool(value)
     return {"name": name, "kind": kind, "value": held, "error": errors.get(name), **more}
@@ -82,11 +83,12 @@ def step(services, study, name, form=None, errors=None):
     def f(field_name, value, **more):
         return field(form, errors or {}, field_name, value, **more)
 
-    return make(services, study, spec, f, form)
+    made = make(services, study, spec, f, form)
+    return made | {"advanced_part": planadvanced.shown(spec, f, form, errors)} if name == "goal" else made
 
 
 def _goal(services, study, spec, f, form):
-    kinds = {}
+    kinds, load = {}, siteworld.load_unit(spec)
     for t in sitespec.technologies(date.fromisoformat(spec["as_of"])):
         kinds.setdefault(t["kind"], []).append((t["technology"], technology_word(t["technology"])))
     area = form.get("area") if form is not None else next(iter(spec["area"]), "")
@@ -103,7 +105,7 @@ def _goal(services, study, spec, f, form):
         "f": f, "spec": spec, "sizes": sizes, "area": area or "", "units": unit_choices(services), "chosen_units": units,
         "groups": [(words_of("group", kind), options) for kind, options in kinds.items()],
         "models": [(m, words_of("model", m)) for m in sitespec.MODELS],
-        "goals": [(g, words_of("goal", g)) for g in sitespec.GOALS],
+        "goals": [(g, words_of("goal", g, load=load)) for g in sitespec.GOALS],
         "law": law(spec), "standing": standing(services, spec, f),
     }  # fmt: skip
 
@@ -162,7 +164,7 @@ def law(spec):
                 "distance": None if d["state"] != "established" else number(d["distance_m"]),
                 "factor": None if d["factor"] == 1 else number(d["factor"]), "base": number(d["base_m"]),
                 "to": object_word(d["to_object"]),
-                "regulation": "" if d["reference"].startswith(d["regulation"]) else d["regulation"], "reference": d["reference"], "rows": ", ".join(d["rows"]),
+                "regulation": "" if d["reference"].startswith(d["regulation"]) else d["regulation"], "reference": source_word(d["reference"]), "rows": ", ".join(d["rows"]),
                 "confidence": words_of("confidence", d["confidence"]),
                 "valid": _validity(d["valid_from"], d["valid_until"]),
                 "cautions": [c[language()] for c in d["cautions"]],
@@ -177,7 +179,7 @@ def law_asked(asked):
     sizes = []
     for typed in asked.getlist("capacity")[:20]:
         with suppress(ValueError):
-            sizes.append({"capacity_m3_day": planforms.quantity(typed.strip(), language())})
+            sizes.append({"capacity_m3_day": quantity(typed.strip(), language())})
     facility = {"technology": asked.get("facility.technology", ""), "entries": []}
     facility |= {n: flags.get(asked.get(f"facility.{n}")) for n in ("enclosed", "upstream")}
     facility["upwind"] = asked.get("facility.upwind") == "yes"
@@ -233,6 +235,7 @@ def _rules(services, study, spec, f, form):
         if made["kind"] == "classes":
             made["fields"].append(f(f"{at}.classes", ", ".join(map(str, rule["classes"])), label=_("Classes that may not be used"),
                                     hint=_("Whole numbers of the land cover raster, such as 50, 80.")))  # fmt: skip
+        made["folded"] = _folded(rule, made)
         made["fields"].append(f(f"{at}.source", rule["source"], label=_("Source of your value"), most=400,
                                 required=False))  # fmt: skip
         rows.append(made)
@@ -252,6 +255,23 @@ def _rules(services, study, spec, f, form):
             f("facility.land_source", facility["land_source"], label=_("Source of your values")),
         ],
     }  # fmt: skip
+
+
+def _folded(rule, made):
+    """The values of a rule in a few words, for when its fields are folded up."""
+    unit = made["unit"]
+    if made["kind"] == "limit":
+        low, high = rule["at_least"], rule["at_most"]
+        parts = [_("at least %(value)s", value=f"{number(low)} {unit}")] if low is not None else []
+        parts += [_("at most %(value)s", value=f"{number(high)} {unit}")] if high is not None else []
+        return ", ".join(parts)
+    if made["kind"] == "classes":
+        return ", ".join(map(str, rule["classes"]))
+    if rule["distance_m"] is None:
+        return ""
+    if made["kind"] == "far":
+        return _("at most %(value)s", value=f"{number(rule['distance_m'])} m")
+    return f"{number(rule['distance_m'])} m" if rule["distance_m"] else _("not on it")
 
 
 def land(spec):
@@ -301,13 +321,13 @@ def curve_picture(points, title, unit):
 
 
 def _weights(services, study, spec, f, form):
-    there = said_of(services, spec)
+    there, load = said_of(services, spec), siteworld.load_unit(spec)
     shares, _found = sitespec.weights(spec)
     rows = []
     for k, c in enumerate(spec["criteria"]):
-        at, kind = f"criteria[{k}]", CRITERIA.get(c["code"])
-        unit = words_of("unit", kind.unit) if kind else "m"
-        title = words_of("criterion", c["code"], spec["layers"])
+        at = f"criteria[{k}]"
+        unit = words_of("unit", siteworld.unit_of(c["code"], spec))
+        title = words_of("criterion", c["code"], spec["layers"], load)
         points = [*c["curve"], *([[None, None]] * max(0, min(2, 6 - len(c["curve"]))))]
         rows.append(
             {
@@ -383,7 +403,7 @@ def _run(services, study, spec, f, form):
     asked, problem = world(services, spec)
     on = [r for r in spec["rules"] if r["on"]]
     shares, _found = sitespec.weights(spec)
-    layers = spec["layers"]
+    layers, load = spec["layers"], siteworld.load_unit(spec)
     area = spec["area"]
     names = dict(pair for _heading, pairs in unit_choices(services) for pair in pairs)
     where = _("the whole city")
@@ -394,20 +414,19 @@ def _run(services, study, spec, f, form):
     facility = spec["facility"]
     enclosed = {True: _("enclosed, odour treated"), False: _("open"), None: ""}[facility["enclosed"]]
     lines = [
-        (_("Question"), f"{words_of('model', spec['model'])}; {words_of('goal', spec['goal'])}", "goal"),
-        (_("Works"), ", ".join(filter(None, (technology_word(facility["technology"]), enclosed))), "goal"),
+        (_("Question"), f"{words_of('model', spec['model'])}; {words_of('goal', spec['goal'], load=load)}", "goal"),
+        (_("Kind of works"), ", ".join(filter(None, (technology_word(facility["technology"]), enclosed))), "goal"),
         (_("Sizes"), "; ".join(_size(size, spec) for size in spec["sizes"]), "goal"),
         (_("How many"), question(spec), "goal"),
         (_("Where"), where, "goal"),
         (_("Standing plants"), _("kept, with their spare capacity") if spec["plants"]["keep"] else _("left out"), "goal"),
         (_("Law"), _("as of %(day)s", day=day(spec["as_of"])), "rules"),
         (_("Constraints"), ", ".join(words_of("rule", r["code"], layers) for r in on) or _("none"), "rules"),
-        (_("Weights"), ", ".join(f"{words_of('criterion', c, layers)} {percent(w)}" for c, w in shares.items()), "weights"),
-        (_("Sites to choose from"), _("up to %(n)s, at least %(m)s m apart", n=number(spec["candidates"]["count"], 0),
-                                      m=number(spec["candidates"]["apart_m"], 0)), "goal"),
+        (_("Weights"), ", ".join(f"{words_of('criterion', c, layers, load)} {percent(w)}" for c, w in shares.items()), "weights"),
+        (_("Advanced"), planadvanced.said(spec), "goal"),
     ]  # fmt: skip
     return {
-        "spec": spec, "lines": lines, "unchecked": unchecked_words(asked.unchecked, layers) if asked else [], "problem": problem,
+        "spec": spec, "lines": lines, "unchecked": unchecked_words(asked.unchecked, layers, load) if asked else [], "problem": problem,
         "blocks": [{"number": k, **b, "place": f"{b['lat']:.5f}, {b['lon']:.5f}", "radius": number(b["radius_m"], 0)}
                    for k, b in enumerate(spec["block"])],
         "given": [{**g, "forced": g["code"] in spec["force"], "place": f"{g['lat']:.5f}, {g['lon']:.5f}"} for g in spec["given"]],

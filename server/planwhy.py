@@ -1,14 +1,12 @@
 """ "Why not here?": a place as it was typed or clicked, what the study says to it in words, and blocking or forcing it."""
 
-import math
-
-from server import planforms, sitekinds
+from server import planplaces, sitekinds, siteworld
 from server.forms import FormError, text_of
 from server.i18n import gettext as _
 from server.i18n import language, m3, number, percent
-from server.planwords import words_of
+from server.planwords import measure, source_word, words_of
+from server.quantities import quantity
 
-BOUNDS = (105.9, 19.9, 108.2, 21.5)  # west, south, east, north of what a study of this city can be asked
 MARKS = {"broken": "✗", "kept": "✓", "open": "?"}
 
 
@@ -17,17 +15,7 @@ def asked(form):
     typed = {name: (form.get(name) or "").strip()[:40] for name in ("lat", "lon")}
     if not any(typed.values()):
         return None, {}
-    wrong, values = {}, {}
-    for name, low, high in (("lat", BOUNDS[1], BOUNDS[3]), ("lon", BOUNDS[0], BOUNDS[2])):
-        try:
-            values[name] = planforms.quantity(typed[name], "en" if "." in typed[name] else language())
-        except ValueError:
-            values[name] = math.nan
-        if not math.isfinite(values[name]):
-            wrong[name] = _("Write latitude and longitude as decimal degrees, such as 20.8561 and 106.6822.")
-        elif not low <= values[name] <= high:
-            wrong[name] = _("The place does not lie in the city or its waters. Latitude comes first, then longitude.")
-    return (None, wrong) if wrong else ((values["lon"], values["lat"]), {})
+    return planplaces.place(typed["lat"], typed["lon"])
 
 
 def explained(services, study, lon, lat):
@@ -48,7 +36,7 @@ def explained(services, study, lon, lat):
         "state": state, "head": head, "sentence": " ".join(sentences), "at": [found["lat"], found["lon"]],
         "lat": f"{found['lat']:.5f}", "lon": f"{found['lon']:.5f}",
         "where": _("%(lat)s, %(lon)s (latitude, longitude); measured from the edge of the plot.", lat=f"{found['lat']:.5f}", lon=f"{found['lon']:.5f}"),
-        "rules": rules, "criteria": [_criterion(c, layers) for c in found["criteria"]],
+        "rules": rules, "criteria": [_criterion(c, layers, siteworld.load_unit(study["spec"])) for c in found["criteria"]],
         "score": "" if found["score"] is None else _("Suitability %(score)s of 1.", score=number(found["score"], 2)),
         "sizes": [
             {"capacity": m3(s["capacity_m3_day"]), "allowed": s["allowed"],
@@ -57,15 +45,6 @@ def explained(services, study, lon, lat):
         ],
         "unchecked": [_("Not checked: %(names)s. No data.", names=", ".join(asked_of))] if asked_of else [],
     }  # fmt: skip
-
-
-def measure(value, unit):
-    """A measure with its unit, as read: metres whole, the rest as they are."""
-    if value is None:
-        return "–"
-    if unit == "m":
-        return f"{number(value, 0)} m" if abs(value) >= 1 or value == 0 else f"{number(value, 1)} m"
-    return f"{number(value)} {words_of('unit', unit)}"
 
 
 def _rule(rule, layers):
@@ -80,7 +59,7 @@ def _rule(rule, layers):
     said = {"broken": _("breaks the rule"), "kept": _("keeps the rule"), "open": _("not known here")}[state]
     return {
         "code": rule["code"], "word": word, "state": state, "mark": MARKS[state], "sentence": sentence,
-        "state_word": said + (f" ({'; '.join(why)})" if why else ""), "source": rule["source"],
+        "state_word": said + (f" ({'; '.join(why)})" if why else ""), "source": source_word(rule["source"]),
         "measured": measure(rule["measured"], unit), "limit": measure(rule["limit"], unit),
         "by": measure(rule["by"], unit) if rule["by"] else ("–" if state != "kept" else _("nothing")),
     }  # fmt: skip
@@ -104,9 +83,9 @@ def _broken(rule, word, unit):
     )  # fmt: skip
 
 
-def _criterion(part, layers):
+def _criterion(part, layers, load):
     return {
-        "word": words_of("criterion", part["code"], layers), "measured": measure(part["measured"], part["unit"]),
+        "word": words_of("criterion", part["code"], layers, load), "measured": measure(part["measured"], part["unit"]),
         "value": number(part["value"], 2), "weight": percent(part["weight"]),
     }  # fmt: skip
 
@@ -143,7 +122,7 @@ def _radius(form):
     if not typed:
         return None
     try:
-        return planforms.quantity(typed, language())
+        return quantity(typed, language())
     except ValueError:
         raise FormError({"radius_m": _("Write a number here.")}) from None
 

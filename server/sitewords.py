@@ -156,12 +156,6 @@ def word(table, code, language, layers=()):
     return code if words is None else translations(language).gettext(words).replace("%%", "%")
 
 
-def unchecked_name(item, language, layers=()):
-    """The words of an entry of an answer's `unchecked`."""
-    table = item["kind"] if item["kind"] in ("rule", "criterion") else "asked"
-    return word(table, item["code"], language, layers)
-
-
 def said(words, **values):
     """{"en", "vi"}: a message with its values; numbers are written as each language writes them, codes in `_x` by words.
 

@@ -44,7 +44,7 @@ from geo.network import NetworkError, network, network_pairs
 from geo.plans import Effort
 from geo.siting import cover
 from geo.suitability import Cancelled, count_reasons, hectares, strips
-from server import sitecards, sitelaw, siteworld
+from server import loadwords, sitecards, sitelaw, siteworld
 from server.i18n import N_
 from server.jobs import Stopped
 from server.sitedata import METRIC, gather, packed
@@ -212,7 +212,7 @@ def _notes(world):
         )
         out.append(said(words, m3=round(facts["unknown_m3_day"])))
     if facts["not_known"]:
-        words = N_("%(count)s zones and ports have no known waste water and are in no sum.")
+        words = loadwords.phrase(siteworld.load_unit(world.spec), "unplaced")
         out.append(said(words, count=len(facts["not_known"])))
     if facts["unplaced"]:
         out.append(said(N_("%(count)s units have no position and are not served."), count=len(facts["unplaced"])))
@@ -240,7 +240,7 @@ def _suitability(world, folder, tell, stop):
         def progress(share, size=size):
             tell(
                 0.04 + 0.45 * (size + share) / sizes,
-                N_("Scoring the land for %(m3)s m³/day"),
+                loadwords.phrase(siteworld.load_unit(world.spec), "scoring"),
                 m3=world.capacities[size],
             )
 
@@ -399,7 +399,7 @@ def _case(world, candidates, counts, tell, stop):
     if not len(candidates):
         raise _no_site(world, counts)
     if not len(world.demands):
-        words = said(N_("There is no untreated waste water in the study area that anybody knows of."))
+        words = said(loadwords.phrase(siteworld.load_unit(spec), "nothing"))
         raise Infeasible("input", words["en"], words["vi"])
     sites = gpd.GeoDataFrame(
         index=candidates.index, geometry=gpd.points_from_xy(candidates["x"], candidates["y"]), crs=METRIC

@@ -9,7 +9,8 @@ from geo.grids import GridError
 from geo.studies import StudyError
 from server.console import CommandError, open_services
 from server.i18n import N_
-from server.sitewords import said, unchecked_name, word
+from server.loadwords import unchecked_name
+from server.sitewords import said, word
 
 
 def add(command):
@@ -107,7 +108,7 @@ def _print(result, folder, language):
     for note in result["notes"]:
         print(note[language])
     for item in result["unchecked"]:
-        name = unchecked_name(item, language, result["spec"]["layers"])
+        name = unchecked_name(item, language, result["spec"]["layers"], load=result["unit"])
         whys = "; ".join(word("why", code, language) for code in item["why"])
         print(f"{word('status', 'unchecked', language)}: {name} ({whys})")
     print()

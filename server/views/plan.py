@@ -37,7 +37,8 @@ def services():
 def page(template, **values):
     bar = desk.frame(user(), office.ward_names(services()))
     if "study" in values:
-        values["unit"] = planwords.load_word(values["study"]["spec"])
+        spec = values["result"]["spec"] if "result" in values else values["study"]["spec"]
+        values["unit"], values["load"] = planwords.load_word(spec), planwords.phrases(spec)
     return render_template(template, staff=bar, may_write=user().role in WRITERS, **values)
 
 
@@ -201,8 +202,8 @@ def weights():
     """What answers on pairs say so far: ?names=a,b,c&a|b=3&...&study= whose layers are named"""
     names = [n for n in request.args.get("names", "").split(",") if n][:15]
     answers = {k: planforms.times_of(v) for k, v in request.args.items() if "|" in k}
-    own = held(request.args["study"])["spec"]["layers"] if "study" in request.args else ()
-    titles = {n: planwords.words_of("criterion", n, own) for n in names}
+    spec = held(request.args["study"])["spec"] if "study" in request.args else None
+    titles = {n: planwords.criterion_word(n, spec) for n in names}
     return jsonify(planpage.weighed_words(names, answers, titles))
 
 

@@ -5,13 +5,13 @@
   const NS = "http://www.w3.org/2000/svg";
   const TEAL = "#0b5c56";
   const WARM = "#c4501b";
-  const PANES = { rasters: 205, reasons: 207, flows: 390, demand: 395, candidates: 405 };
+  const PANES = { rasters: 205, reasons: 207, own: 385, flows: 390, demand: 395, candidates: 405 };
 
   const pane = (map, name) => {
     if (map.getPane(name)) return name;
     const made = map.createPane(name);
     made.style.zIndex = PANES[name];
-    if (name === "rasters" || name === "reasons") made.style.pointerEvents = "none";
+    if (name === "rasters" || name === "reasons" || name === "own") made.style.pointerEvents = "none";
     return name;
   };
 
@@ -99,6 +99,7 @@
   const PER_ROOT_M3 = 0.21; // as in map-signs.js
 
   function demand(map, entry, data) {
+    const per = data.per || 1;
     const renderer = L.svg({ pane: pane(map, "demand"), padding: 0.5 });
     const shapes = data.features.map((f) => {
       const at = [f.lat, f.lon];
@@ -113,8 +114,8 @@
     const size = () => {
       const scale = Math.min(1.6, Math.max(0.45, 2 ** ((map.getZoom() - 10.25) * 0.6)));
       for (const { f, whole, served } of shapes) {
-        whole.setRadius(Math.max(2, PER_ROOT_M3 * Math.sqrt(f.m3) * scale));
-        served.setRadius(Math.max(1.4, PER_ROOT_M3 * Math.sqrt(f.served || 0) * scale));
+        whole.setRadius(Math.max(2, PER_ROOT_M3 * Math.sqrt(f.m3 * per) * scale));
+        served.setRadius(Math.max(1.4, PER_ROOT_M3 * Math.sqrt((f.served || 0) * per) * scale));
       }
     };
     map.on("zoomend", size);
@@ -128,7 +129,7 @@
     const renderer = L.svg({ pane: pane(map, "flows"), padding: 0.5 });
     for (const f of data.features) {
       const line = L.polyline([f.from, f.to], {
-        renderer, pane: "flows", color: f.new ? TEAL : "#3f4a52", opacity: 0.75, weight: Math.max(1.2, Math.min(9, Math.sqrt(f.m3) * 0.07)),
+        renderer, pane: "flows", color: f.new ? TEAL : "#3f4a52", opacity: 0.75, weight: Math.max(1.2, Math.min(9, Math.sqrt(f.m3 * (data.per || 1)) * 0.07)),
         dashArray: f.new ? null : "4 4",
       });
       line.bindPopup(card(f));
@@ -166,7 +167,28 @@
     return data.features.length;
   }
 
-  cx.painters = { ...cx.painters, raster, demand, flows, sites, candidates };
+  /* --- layers that the study brought along; a click goes through them to the question "why not here?" --- */
+
+  const POINTS = [[6, true], [6, false], [4.5, true], [8, false]]; // as in server/plancharts.py
+
+  function own(map, entry) {
+    const { geometry, colour, dash, form } = entry.spec;
+    const [radius, full] = POINTS[form];
+    const renderer = L.svg({ pane: pane(map, "own"), padding: 0.5 });
+    const common = { pane: "own", renderer, interactive: false };
+    const point = { color: full ? "#fff" : colour, weight: 2, dashArray: null, fillColor: full ? colour : "#fff", fillOpacity: 1 };
+    const layer = L.geoJSON(geometry, {
+      ...common,
+      style: { ...common, color: colour, weight: 2.4, dashArray: dash || null, fillColor: colour, fillOpacity: 0.16 },
+      pointToLayer: (_feature, at) => L.circleMarker(at, { ...common, radius }),
+    });
+    const each = (one) => (one.eachLayer ? one.eachLayer(each) : one instanceof L.CircleMarker && one.setStyle(point));
+    each(layer); // the style of lines and outlines was given to the points too
+    entry.group.addLayer(layer);
+    return 1;
+  }
+
+  cx.painters = { ...cx.painters, own, raster, demand, flows, sites, candidates };
 
   const ready = cx.ready;
   cx.ready = (map) => {
