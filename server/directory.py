@@ -2,7 +2,8 @@
 
 from server.figures import WARD_KINDS
 from server.i18n import gettext as _
-from server.search import Alias, Entry, Index
+from server.nameforms import Alias, Entry
+from server.search import Index
 from server.words import word
 
 # a greater weight wins a tie: the place before what stands in it

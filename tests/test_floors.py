@@ -78,7 +78,9 @@ FLOORS = [
     {"layers.boundaries", "layers.asof"},
     {"layers.starter", "layers.export", "layers.rasters", "layers.ingest", "layers.stations"},
     {"layers.formats"},
-    {"server.citytime"},
+    {"server.citytime", "server.unitwords", "server.vocabulary"},
+    {"server.nameforms", "server.typed"},
+    {"server.matches"},
     {
         "server.assets",
         "server.settings",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import layers.letters
 from layers.letters import collation_key
-from server.search import Alias, Entry, Index
+from server.nameforms import Alias, Entry
+from server.search import Index
 
 STARTER = Path(__file__).resolve().parents[1] / "layers" / "starter"
 
