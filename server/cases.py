@@ -16,7 +16,7 @@ from layers import boundaries
 from layers.catalogue import LAYERS
 from layers.checks import check
 from layers.errors import LayerError
-from server import casebook, publication, remediation
+from server import publication, remediation
 from server.accounts import User
 from server.casebook import COLUMNS, FACTS, NOT_ENOUGH, Case, CaseError, case_of, cases, events, stored
 from server.docket import CLASSERS, WRITERS, in_scope, role
@@ -258,51 +258,6 @@ class Cases(Dossier):
                 self._event(con, SYSTEM, case, "registered", stage=case.stage, public=False)
                 self._audit(con, SYSTEM, "adopt", case.code, None, {"stage": case.stage, "source": public["source"]})
             return list(fresh["code"])
-
-    def rows(self):
-        """The cases as rows of the layer `hotspots`, published or not, for comparing with a file."""
-        held = self.all()
-        made = [publication.public_fields(c, {}) | {"code": c.code} for c in held]
-        shapes = [c.geometry for c in held]
-        frame = pd.DataFrame(made, dtype=object).drop(columns="geometry", errors="ignore")
-        return check(LAYERS["hotspots"], gpd.GeoDataFrame(frame, geometry=shapes, crs=4326), repair=False).rows
-
-    def take_rows(self, user, rows, *, source):
-        """Bring imported rows of the layer into the register; {"new": codes, "changed": codes}.
-
-        rows: a checked frame of the layer `hotspots`. New ones are cases in stage `received`; of known
-        ones the facts and the place change. A stage in a file never moves a case. Nothing is public
-        before the gate.
-        """
-        role(user, CLASSERS, N_("Your role does not import hotspots."))
-        new, changed = [], []
-        with self._store.transaction() as con:
-            known = {r["code"]: case_of(r) for r in con.execute(sa.select(cases)).mappings()}
-            for _i, row in rows.iterrows():
-                public = publication.row_fields(row)
-                facts = {n: public[n] for n in FACTS}
-                case = known.get(row["code"])
-                if case is None:
-                    self._open(con, user, facts, row["geometry"], code=row["code"], note=source)
-                    new.append(row["code"])
-                    continue
-                in_scope(user, case)
-                told = {k: v for k, v in facts.items() if case.facts.get(k) != v}
-                moved = casebook.wkt(row["geometry"]) != casebook.wkt(case.geometry)
-                if not told and not moved:
-                    continue
-                own = {"facts": case.facts | told} | (
-                    {"geometry": row["geometry"], "ward": self.ward_of(row["geometry"])} if moved else {}
-                )
-                saved = self._save(con, case, own)
-                old = {k: case.facts.get(k) for k in told} | ({"geometry": case.geometry} if moved else {})
-                fresh = told | ({"geometry": row["geometry"]} if moved else {})
-                self._event(con, user, saved, "edit", reason=source, fields=fresh, old=old, public=False)
-                self._audit(con, user, "import", case.code, old, fresh)
-                if self.gate.published(con, case.code) is not None:
-                    self.gate.propose_if_new(con, user, saved)
-                changed.append(case.code)
-        return {"new": new, "changed": changed}
 
     # --- inside ---
 

@@ -19,6 +19,7 @@ from layers.catalogue import ALL
 from layers.store import KEPT_FOR
 from server import importdoor
 from server.citytime import local
+from server.docket import CLASSERS
 from server.i18n import N_
 from server.importdoor import ImportProblem
 from server.importmemory import Memory
@@ -77,7 +78,8 @@ class Import:
     choices: what was chosen: layer_by ("person" or "columns"), sheet, reading (as server.imports.option writes it),
     columns {column: field, "" for left out}, fill {field: value}, mode, seen (the columns were confirmed).
     base: the version of the layer that the trial was made against. counts: new, changed, same, missing,
-    refused. written: the version it became; restored: the one that took it back. error: {"en", "vi"}.
+    refused. written: the version it became; restored: the one that took it back; of rows in the register the number
+    of the going-over in mark(). error: {"en", "vi"}.
     """
 
     number: int
@@ -103,6 +105,10 @@ class Import:
     @property
     def code(self):
         return f"I-{self.number:04}"
+
+    def mark(self, going):
+        """What the reason of every event of one going-over of the register begins with."""
+        return f"{self.code}.{going} "
 
     @property
     def gated(self):
@@ -282,22 +288,28 @@ class Imports:
 
     def undo(self, user, number, revision):
         """Start putting the version before back."""
-        self._not_overtaken(self.get(number))
+        self._not_overtaken(user, self.get(number))
         return self._start(user, number, revision, APPLY, {"do": "undo"}, "undoing", ("applied",))
 
     def redo(self, user, number, revision):
         """Start putting back what was undone."""
-        self._not_overtaken(self.get(number))
+        self._not_overtaken(user, self.get(number))
         return self._start(user, number, revision, APPLY, {"do": "redo"}, "redoing", ("undone",))
 
-    def _not_overtaken(self, one):
+    def _not_overtaken(self, user, one):
+        if one.gated and user.role not in CLASSERS:
+            raise ImportProblem(
+                N_("Planners do not write in the register of cases: an administrator takes this back."), "role"
+            )
         with self.store.reading() as con:
             self.overtaken(con, one)
 
     def overtaken(self, con, one):
         """ImportProblem where the layer changed after this import, so that taking it back would take more back."""
-        if one.gated:
+        if one.gated and not one.written:  # from before marks were kept
             raise ImportProblem(N_("What went into the register is changed there, case by case."), "gated")
+        if one.gated:  # server/caserows.py looks at each case
+            return
         if one.layer not in ALL:  # a raster: server/importrasters.py looks
             return
         version, who, at = self.newest(con, one.layer)

@@ -35,6 +35,7 @@ ROLE_WORDS = {"@x": N_("first coordinate (easting, longitude)"), "@y": N_("secon
 COUNTS = (("new", N_("new")), ("changed", N_("changed")), ("same", N_("the same")), ("missing", N_("removed")),
           ("refused", N_("refused")))  # fmt: skip
 AFTER_PLACE = ("columns", "ready", "failed", "stopped")  # when columns can be looked at again
+MOST_CASES = 500  # shown of an import into the register
 SIGNS = {"new": "#0b5c56", "changed": "#1d5fa8", "refused": "#a8310f", "missing": "#5d6b69", "was": "#1d5fa8"}
 
 
@@ -67,15 +68,16 @@ def moment(at, now):
     return there.strftime("%H:%M") if there.date() == now.date() else date(there.date())
 
 
-def summary(one, now):
-    """One import as a row of the list and as the head of its page."""
+def summary(one, now, role="administrator"):
+    """One import as a row of the list and as the head of its page, for a person of this role."""
+    back = may_undo(one, now) and (not one.gated or role in CLASSERS)
     counts = {k: n for k, n in (one.counts or {}).items() if k != "missing" or one.choices.get("mode") == "replace"}
     return {
         "number": one.number, "code": one.code, "name": one.name, "layer": layer_word(one.layer),
         "who": one.who, "at": moment(one.at, now), "state": one.state, "word": state_word(one),
         "tone": TONES.get(one.state, "unknown"),
         "counts": [(k, _(w), number(counts[k])) for k, w in COUNTS if counts.get(k)],
-        "undo": one.state == "applied" and may_undo(one, now), "redo": one.state == "undone" and may_undo(one, now),
+        "undo": one.state == "applied" and back, "redo": one.state == "undone" and back,
         "revision": one.revision, "size": size_word(one.size),
     }  # fmt: skip
 
@@ -87,7 +89,7 @@ def size_word(size):
 
 def may_undo(one, now):
     """Whether the version before is still kept, as far as the import itself knows."""
-    if one.gated or not one.written_at:
+    if not one.written_at or (one.gated and not one.written):
         return False
     return now - datetime.fromisoformat(one.written_at) < KEPT_FOR
 
@@ -476,3 +478,31 @@ def _corners(geometry):
     if geometry.get("coordinates"):
         walk(geometry["coordinates"])
     return found
+
+
+# --- cases of the register ------------------------------------------------------------------------
+
+
+_DID = {"registered": N_("opened by this import"), "edit": N_("facts changed by this import"),
+        "reject": N_("rejected when the import was taken back"), "undo": N_("taken up again when it was put back")}  # fmt: skip
+STAYED = N_("it stayed as it is when the rest was taken back")
+
+
+def register(one, book):
+    """The cases that an import touched, or None: dicts of code, name, stage, did, able, why, and how many go back."""
+    if not one.gated or not one.written:
+        return None
+    rows = {r["code"]: r for r in book.touched(one.mark(1))}
+    for r in rows.values():
+        words = _DID[r["action"]]
+        r["did"] = _(words)
+    if one.restored:
+        now = {r["code"]: r for r in book.touched(one.mark(one.restored))}
+        for code, r in rows.items():
+            r |= {k: now[code][k] for k in ("able", "why")} if code in now else {"able": False, "why": STAYED}
+    for r in rows.values():
+        words = r["why"]
+        r |= {"name": text(r, "name"), "stage": ALL[one.layer].words("stage", r["stage"], language())}
+        r |= {"why": _(words) if words else ""}
+    told = list(rows.values())
+    return {"rows": told[:MOST_CASES], "all": len(told), "able": sum(r["able"] for r in told)}

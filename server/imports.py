@@ -245,7 +245,7 @@ def apply(store, prepared, *, who, mode="upsert", progress=None, stop=None, expe
     expected: the version of the layer that people saw in the trial (prepared.version); where the layer has
     changed since, a LayerError with code "changed", and nothing is written. then(con): called in the transaction
     of the version. Layers behind the publication gate
-    go to the register instead: see Cases.take_rows.
+    go to the register instead: see CaseRows.take_rows.
     """
     trial, staging = prepared.trial, prepared.staging
     if not trial.new_count and not trial.changed_count and not (mode == "replace" and trial.missing_count):

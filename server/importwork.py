@@ -231,10 +231,10 @@ def _written(services, one, task, prepared):
     applied = {"state": "applied", "written_at": desk.moment()}
     if prepared.layer.gated:
         task.tell(0.75, N_("The rows go into the register"))
-        source = f"{prepared.name} ({prepared.sha256[:12]})"
-        services.book.take_rows(task.who, prepared.checked().rows, source=source)
+        source, rows = f"{one.mark(1)}{prepared.name} ({prepared.sha256[:12]})", prepared.checked().rows
         with store.transaction() as con:
-            desk.done_in(con, task.who, one, "apply", **applied)
+            services.book.take_rows_in(con, task.who, rows, source=source)
+            desk.done_in(con, task.who, one, "apply", written=1, **applied)
     else:
 
         def tell(con):
@@ -253,6 +253,8 @@ def _put_back(services, one, task, wanted):
     desk, store = services.imports, services.store
     if one.layer.startswith("raster:"):
         return importrasters.put_back(services, one, task, wanted)
+    if one.gated:
+        return _given_back(services, one, task, wanted)
     number = one.base if wanted == "undo" else one.written
     task.tell(0.2, N_("The version is put back"))
     if number:
@@ -267,4 +269,22 @@ def _put_back(services, one, task, wanted):
         restored = store.version_in(con, one.layer)
         state = "undone" if wanted == "undo" else "applied"
         desk.done_in(con, task.who, one, wanted, state=state, restored=restored, written_at=one.written_at)
+    return None, {}
+
+
+def _given_back(services, one, task, wanted):
+    """The cases of an import as they were before it, or again as it left them, as far as nobody went on from there."""
+    last = one.restored or one.written
+    words = "thu hồi lần nạp / import taken back" if wanted == "undo" else "nạp lại / import put back"
+    task.tell(0.2, N_("The cases are put back"))
+    with services.store.transaction() as con:
+        services.imports.overtaken(con, one)
+        reason = f"{one.mark(last + 1)}{one.name}: {words}"
+        told = services.book.take_back_in(con, task.who, one.mark(last), reason=reason)
+        if not any(t["able"] for t in told):
+            raise ImportProblem(
+                N_("People have gone on with every one of these cases; change them one by one."), "gated"
+            )
+        state = "undone" if wanted == "undo" else "applied"
+        services.imports.done_in(con, task.who, one, wanted, state=state, restored=last + 1, written_at=one.written_at)
     return None, {}

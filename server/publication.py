@@ -200,6 +200,16 @@ class Publication:
         except CaseError:
             return None
 
+    def set_aside(self, con, user, code, reason):
+        """A proposal that waits, although the case says again what is public, waits no more."""
+        waiting = sa.select(proposals.c.id).where(
+            proposals.c.case == code, proposals.c.state.in_(("waiting", "approved"))
+        )
+        numbers = con.scalars(waiting).all()
+        if numbers:
+            con.execute(proposals.update().where(proposals.c.id.in_(numbers)).values(state="superseded", reason=reason))
+            self._audit(con, user, "set_aside", code, None, {"proposals": list(numbers), "reason": reason})
+
     # --- deciding ---
 
     def approve(self, user, number):

@@ -8,7 +8,7 @@ from layers import rasters, starter
 from layers.store import Store
 from server import directory
 from server.accounts import Accounts
-from server.cases import Cases
+from server.caserows import CaseRows
 from server.citytime import CITY_TIME, local
 from server.docket import WARD_KINDS
 from server.figures import Figures
@@ -42,7 +42,7 @@ class Services:
     accounts: Accounts = field(init=False)
     files: Files = field(init=False)
     gate: Publication = field(init=False)
-    book: Cases = field(init=False)
+    book: CaseRows = field(init=False)
     priorities: Priorities = field(init=False)
     reports: Reports = field(init=False)
     notices: Notices = field(init=False)
@@ -56,7 +56,7 @@ class Services:
         self.accounts = Accounts(self.store.data_dir)
         self.files = Files(self.store.data_dir / "files")
         self.gate = Publication(self.store, wards=self.ward_names, now=self.now)
-        self.book = Cases(self.store, self.gate, now=self.now)
+        self.book = CaseRows(self.store, self.gate, now=self.now)
         self.reports = Reports(self.store, self.files, now=self.now, knows_case=self.book.knows, tie=self._tie)
         self.book.reports_near, self.book.reports_of = self.reports.count_near, self.reports.entries
         self.book.adopt()

@@ -145,6 +145,7 @@ FLOORS = [
         "server.tiles",
     },
     {
+        "server.caserows",
         "server.query",
         "server.flows",
         "server.atlas",

@@ -17,6 +17,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import people
 import pyproj
 import pytest
 import rasterio
@@ -25,7 +26,7 @@ from rasterio.transform import from_origin
 
 from layers import audit, starter
 from layers.catalogue import ALL
-from server import importdesk, importdoor, imports, jobs, worker
+from server import casebook, importdesk, importdoor, imports, jobs, worker
 from server.services import open_city
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -468,7 +469,89 @@ def test_hotspots_go_into_the_register_and_are_not_public(office):
     assert office.services.store.versions()["hotspots"] == public
     shown = page(office, number)
     assert "register of cases" in shown and "Undo this import" not in shown
-    assert "case by case" in words(act(office, number, "undo", status=422))
+    assert "an administrator takes this back" in words(act(office, number, "undo", status=422))
+
+
+HOTSPOTS = "code;name_vi;stage;media;lon;lat\n"
+
+
+def into_the_register(office, lines, name="kenh.csv"):
+    number = send(office, name, HOTSPOTS + "\n".join(lines) + "\n", "hotspots", role="administrator")
+    if one(office, number).state == "place":
+        act(office, number, "place", role="administrator", reading="4326")
+    act(office, number, "columns", role="administrator", **fields(office, number, **FILL))
+    act(office, number, "apply", role="administrator")
+    assert one(office, number).state == "applied", one(office, number).error
+    return number
+
+
+def test_an_import_into_the_register_is_taken_back_as_a_whole_and_nothing_is_lost(office):
+    book = office.services.book
+    old = book.get("HS01")
+    place = f"{old.geometry.x + 0.001};{old.geometry.y}" if old.geometry is not None else "106.7;20.9"
+    lines = ["HS-9001;Kênh đen;received;water;106.68;20.85", "HS-9002;Mương;received;water;106.69;20.86",
+             f'HS01;Tên khác;{old.stage};"{old.facts["media"]}";{place}']  # fmt: skip
+    number = into_the_register(office, lines)
+    now = book.get("HS01")
+    assert now.name_vi == "Tên khác" and [p["after"]["name_vi"] for p in office.services.gate.waiting()] == ["Tên khác"]
+    office.take("HS-9002", "check", {"officer": str(office.users["inspector"].id)})
+    shown = page(office, number, role="administrator")
+    assert "2 cases go back to what they were before the import. One stays as it is." in shown
+    assert "stays: the case has moved on to another stage" in shown and "Undo this import" in shown
+    assert 'href="/cases/HS-9001"' in office.page("administrator", f"/admin/import/{number}")
+    act(office, number, "undo", role="administrator")
+    assert one(office, number).state == "undone"
+    assert book.get("HS-9001").stage == "rejected" and book.get("HS-9002").stage == "checking"
+    back = book.get("HS01")
+    assert (back.facts, casebook.wkt(back.geometry), back.ward) == (old.facts, casebook.wkt(old.geometry), old.ward)
+    assert not any({"name_vi", "geometry"} & set(p["after"]) for p in office.services.gate.waiting()), "no more the file's"
+    code = one(office, number).code
+    told = [(e["action"], e["reason"]) for e in book.events("HS-9001")]
+    assert [a for a, _ in told] == ["registered", "reject"] and all(r.startswith(f"{code}.") for _, r in told)
+    assert [e["action"] for e in book.events("HS01")][-2:] == ["edit", "edit"]
+    shown = page(office, number, role="administrator", lang="vi")
+    assert "giữ nguyên" in shown and "Làm lại lần nạp này" in shown
+    act(office, number, "redo", role="administrator")
+    assert book.get("HS-9001").stage == "received" and book.get("HS01").facts == now.facts
+    assert book.get("HS-9002").stage == "checking"
+    act(office, number, "undo", role="administrator")
+    assert book.get("HS-9001").stage == "rejected" and book.get("HS01").facts == old.facts
+    assert office.services.store.versions()["hotspots"] == 1
+    with office.services.store.reading() as con:
+        assert audit.verify(con) == []
+
+
+def test_facts_that_somebody_changed_after_the_import_are_kept(office):
+    book = office.services.book
+    number = into_the_register(office, ["HS-9001;Kênh đen;received;water;106.68;20.85"])
+    again = into_the_register(office, ["HS-9001;Kênh xanh;received;water;106.68;20.85"], name="khac.csv")
+    case = book.get("HS-9001")
+    book.edit(office.users["inspector"], case.code, case.revision, {"name_vi": "Kênh đỏ"})
+    told = words(act(office, again, "undo", role="administrator"))
+    assert one(office, again).state == "applied" and "gone on with every one" in page(office, again, role="administrator"), told
+    assert book.get("HS-9001").name_vi == "Kênh đỏ"
+    act(office, number, "undo", role="administrator")
+    assert book.get("HS-9001").stage == "received", "the case was opened by this file, but others have worked on it"
+
+
+def test_a_colleague_sees_how_far_an_import_is_but_does_not_stop_it(office):
+    client = office.planner
+    answer = client.post("/admin/import", data={"csrf": client.csrf, "layer": "waste_sites",
+                                                "file": (io.BytesIO(waste(office).encode()), "a.csv")})  # fmt: skip
+    number = int(answer.headers["Location"].rsplit("/", 1)[1])
+    job = office.services.imports.get(number).job
+    other = people.signed_in(office.app, people.person(office.services, "planner", number=2))
+    seen = other.get(f"/admin/import/{number}?lang=en")
+    text = words(seen.get_data(as_text=True))
+    assert seen.status_code == 200 and "Planner 1 brought this file" in text and "Waiting for other work to end" in text
+    assert "Stop the work" not in text and job not in seen.get_data(as_text=True)
+    led = other.get(f"/jobs/{job}")
+    assert led.status_code == 303 and led.headers["Location"] == f"/admin/import/{number}"
+    assert other.get(f"/jobs/{job}.json").status_code == 404
+    assert other.post(f"/jobs/{job}/cancel", data={"csrf": other.csrf}).status_code == 404
+    assert office.inspector.get(f"/jobs/{job}").status_code == 404
+    worker.work_off(office.services)
+    assert one(office, number).state == "columns"
 
 
 def test_rows_that_were_checked_are_not_checked_again_unless_something_moved(office, monkeypatch):

@@ -57,7 +57,7 @@ def start(errors=None, status=200):
         "import.html",
         status,
         errors=errors or {},
-        recent=[importpages.summary(one, now) for one in imports().recent()],
+        recent=[importpages.summary(one, now, security.user().role) for one in imports().recent()],
         layers=importpages.layers_for(None, None, security.user().role),
         chosen=request.values.get("layer", ""),
         suffixes=SUFFIXES,
@@ -139,10 +139,12 @@ def shown(one, errors=None, status=200):
         if asked in dict(importpages.STEPS) and importpages.opens(one, look, asked)
         else importpages.first_step(one, look)
     )
-    values = {"one": one, "row": importpages.summary(one, now), "look": look or {}, "at": at, "errors": errors or {},
+    values = {"one": one, "row": importpages.summary(one, now, security.user().role), "look": look or {}, "at": at, "errors": errors or {},
               "error": importpages.told(one.error), "job": None, "step_line": importpages.steps(one, look, at)}  # fmt: skip
     if one.busy:
-        values["job"] = job_of(one)
+        job = job_of(one)
+        mine = job is not None and (job.who_id == security.user().id or security.user().role == "administrator")
+        values |= {"job": job, "mine": mine}
         return page("import_wait.html", status, **values)
     settings = current_app.config["CANGXANH"]
     if at == "place":
@@ -151,6 +153,8 @@ def shown(one, errors=None, status=200):
         return page("import_place.html", status, doctor=doctor, maps=maps, **values)
     if at == "columns":
         return page("import_columns.html", status, table=importpages.columns(one, look), **values)
+    if at == "done":
+        values["cases"] = importpages.register(one, services().book)
     if at == "trial" or at == "done":
         made = kept.read(one.number, "trial.json")
         if made is not None:
@@ -161,13 +165,11 @@ def shown(one, errors=None, status=200):
 
 
 def job_of(one):
-    """The job of an import, where this person may see it: others see only that it runs."""
-    me = security.user()
+    """The job of an import, or None where it is not known yet or any more."""
     try:
-        job = services().jobs.get(one.job) if one.job else None
+        return services().jobs.get(one.job) if one.job else None
     except KeyError:
-        job = None
-    return job if job is not None and (job.who_id == me.id or me.role == "administrator") else None
+        return None
 
 
 def acting(view):

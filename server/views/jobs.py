@@ -15,14 +15,22 @@ def jobs():
     return current_app.extensions["cangxanh"].jobs
 
 
-def job_of(id):
-    """The Job, where it is this person's; administrators see all."""
+def known(id):
     try:
-        job = jobs().get(id)
+        return jobs().get(id)
     except KeyError:
         abort(404)
+
+
+def may_see(job):
     person = security.user()
-    if job.who_id != person.id and person.role != "administrator":
+    return job.who_id == person.id or person.role == "administrator"
+
+
+def job_of(id):
+    """The Job, where it is this person's; administrators see all."""
+    job = known(id)
+    if not may_see(job):
         abort(404)
     return job
 
@@ -54,6 +62,9 @@ def tools():
 @bp.get("/<id>")
 @allowed(*STAFF)
 def page(id):
+    job = known(id)
+    if "import" in job.payload and not may_see(job) and security.user().role == "planner":
+        return redirect(f"/admin/import/{job.payload['import']}", 303)  # its page tells a colleague how far it is
     job = job_of(id)
     return render_template("job.html", job=job, log=lines(id))
 
