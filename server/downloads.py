@@ -106,10 +106,21 @@ def public_file(layer, kind, records, *, stem, version):
 
 def staff_file(services, user, layer, kind, records, *, stem):
     """The answer with a list of the staff, noted in the journal: who took how many rows of what, and how asked."""
+    return _noted(services, user, layer, kind, len(records), stem,
+                  lambda columns: formats.listed(layer, records, columns, internal=True))  # fmt: skip
+
+
+def staff_layer(services, user, layer, kind, frame, *, stem):
+    """As staff_file, with rows of a layer as the store has them, fields that are not public too."""
+    return _noted(services, user, layer, kind, len(frame), stem,
+                  lambda columns: formats.table(layer, frame, columns, internal=True))  # fmt: skip
+
+
+def _noted(services, user, layer, kind, count, stem, make):
     known(layer, kind)
     choice = asked(layer, internal=True)
-    body = written(formats.listed(layer, records, choice.columns, internal=True), kind, choice)
-    told = {"rows": len(records), "kind": kind, "asked": {k: v for k, v in request.args.items() if k != "lang"}}
+    body = written(make(choice.columns), kind, choice)
+    told = {"rows": count, "kind": kind, "asked": {k: v for k, v in request.args.items() if k != "lang"}}
     with services.store.transaction() as con:
         audit.append(con, at=services.now(), who=user.name, who_id=user.id or None, role=user.role, action="download",
                      thing=f"list:{layer.name}", new=told)  # fmt: skip
@@ -128,7 +139,7 @@ def box(layer, address, count, *, name=None, title=None, internal=False, keep=No
     parameters that choose the rows; None takes those of this page.
     """
     if keep is None:
-        keep = [(k, v) for k, v in request.args.items(multi=True) if k not in OWN and v]
+        keep = [(k, v) for k, v in request.args.items(multi=True) if k not in (*OWN, "page") and v]
     fields = [f for f in layer.fields if f.public or internal]
     return {
         "id": name or layer.name,

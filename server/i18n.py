@@ -21,6 +21,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from flask import g, has_request_context, request
+from jinja2 import pass_context
 from markupsafe import Markup, escape
 
 from server.citytime import local
@@ -61,6 +62,16 @@ def _raw_gettext(message):
 
 def _raw_ngettext(one, many, n):
     return translations(language()).ngettext(one, many, n)
+
+
+def _spelled(counted):
+    """The ngettext of templates with its number as the reader writes it."""
+
+    @pass_context
+    def ngettext(context, one, many, n, **values):
+        return counted(context, one, many, n, **({"num": number(n)} | values))
+
+    return ngettext
 
 
 def gettext(message, **values):
@@ -305,6 +316,7 @@ def install(app, scripts):
     env = app.jinja_env
     env.add_extension("jinja2.ext.i18n")
     env.install_gettext_callables(_raw_gettext, _raw_ngettext, newstyle=True)
+    env.globals["ngettext"] = _spelled(env.globals["ngettext"])
     env.filters.update(
         number=_spoken(number), m3=_spoken(m3), percent=_spoken(percent), date=_spoken(date),
         m3_range=_spoken(m3_range), percent_range=_spoken(percent_range),

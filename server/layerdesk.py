@@ -1,11 +1,11 @@
 """What the views of layers, versions and rows share: the layer of an address, the book of versions, pages of the staff."""
 
-from flask import Blueprint, abort, current_app, render_template, request
+from flask import Blueprint, abort, current_app, render_template
 
 from layers.catalogue import ALL
 from layers.errors import LayerError
 from server import desk, layerwords, office
-from server.errors import Refused, answer
+from server.errors import answer
 from server.featureedits import NotHere
 from server.i18n import gettext as _
 from server.layerbook import book_of
@@ -34,13 +34,6 @@ def layer_of(name):
 
 def page(template, status=200, **values):
     return render_template(template, staff=desk.frame(user(), office.ward_names(services())), **values), status
-
-
-def number(name, default=1, most=10**6):
-    text = request.args.get(name, "")
-    if text and not (text.isdecimal() and len(text) < 8):
-        raise Refused(_("“%(name)s” must be a whole number.", name=name))
-    return min(int(text), most) if text else default
 
 
 def not_here(_error):

@@ -38,23 +38,32 @@ def columns(layer):
     """The fields that a list of rows shows: key, name, and a few facts that can be compared."""
     first = [layer.by_name[k] for k in layer.key]
     name = layer.by_name.get("name_en" if language() == "en" else "name_vi")
-    own = [f for _key, _title, fields in featureforms.groups(layer)[1:2] for f in fields]
-    short = [f for f in own if f.allowed or f.kind != "text" or f.required]
-    tail = [layer.by_name[n] for n in ("geometry_quality", "confidence") if n in layer.by_name][:1]
-    return [*first, *([name] if name and name not in first else []), *short[:4], *tail]
+    facts = [f for key, _title, fields in featureforms.groups(layer) if key == "facts" for f in fields]
+    short = [f for f in facts if f.allowed or f.kind != "text" or f.required][:4]
+    tail = [layer.by_name[n] for n in ("geometry_quality", "confidence", "source_date") if n in layer.by_name]
+    return [*first, *([name] if name and name not in first else []), *short, *tail[: 1 if short else 3]]
 
 
-def listed(book, layer, *, typed, sort, descending, page):
-    """Rows of the newest version that hold the typed words, one page of them: dict for the template."""
+def chosen(book, layer, query):
+    """(number, Held, row numbers) of the newest version: the rows with the words of `query`, in its order.
+
+    query: {"q", "sort", "dir"}; blanks come last in both directions.
+    """
     number, held = book.now(layer.name)
-    found = book.found(layer.name, number, typed)
-    if sort:
-        column = held.frame[sort].to_numpy()
-        kind = layer.by_name[sort].kind
+    found = book.found(layer.name, number, query["q"])
+    if query["sort"]:
+        column = held.frame[query["sort"]].to_numpy()
+        kind = layer.by_name[query["sort"]].kind
         known = [i for i in found if plain(column[i], "text" if kind == "date" else kind) is not None]
-        known.sort(key=lambda i: fold(column[i]) if kind == "text" else column[i], reverse=descending)
+        known.sort(key=lambda i: fold(column[i]) if kind == "text" else column[i], reverse=query["dir"] == "desc")
         there = set(known)
         found = [*known, *(i for i in found if i not in there)]
+    return number, held, found
+
+
+def listed(book, layer, query, *, page):
+    """One page of the rows of chosen(): dict for the template."""
+    number, held, found = chosen(book, layer, query)
     pages = max(1, -(-len(found) // PER_PAGE))
     page = min(max(1, page), pages)
     shown_columns = columns(layer)

@@ -106,14 +106,11 @@ def pending_fields(services, case):
 
 # --- priority ---
 
-MANY = 120  # above so many cases the list shows priorities only where it is ordered by them
 
-
-def rank(services, rows, *, always=False):
-    """Write the priority into rows: points that sort (or None) and words; not where they are very many and nobody asked."""
-    if always or len(rows) <= MANY:
-        for row in rows:
-            row["priority"], row["priority_word"] = ranking.brief(services.priorities.of(row["case"]))
+def rank(services, rows):
+    """Write the priority into rows: points that sort (or None) and words."""
+    for row in rows:
+        row["priority"], row["priority_word"] = ranking.brief(services.priorities.of(row["case"]))
 
 
 def priority_of(services, case):

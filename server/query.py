@@ -46,6 +46,21 @@ def day(name, default):
     return value
 
 
+def number(name, default=1, most=10**6):
+    """A whole number, at most `most`; a blank is the default."""
+    text = request.args.get(name, "")
+    if text and not (text.isdecimal() and len(text) < 8):
+        raise Refused(_("“%(name)s” must be a whole number.", name=name))
+    return min(int(text), most) if text else default
+
+
+def cut(rows, per_page):
+    """(rows of the page that is asked for, its number, how many pages); past the end it is the last one."""
+    pages = max(1, -(-len(rows) // per_page))
+    page = min(max(1, number("page")), pages)
+    return rows[(page - 1) * per_page : page * per_page], page, pages
+
+
 def words(name="q"):
     """Free text, cut to a sensible length, without control characters."""
     text = request.args.get(name, "")[:MAX_TEXT]

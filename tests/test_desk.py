@@ -252,3 +252,64 @@ def test_a_broken_chain_is_told(fresh):
         con.exec_driver_sql("UPDATE cx_audit SET who='somebody else' WHERE number=5")
     page = fresh.page("administrator", "/audit")
     assert "The chain is broken." in page and "Row 5" in page
+
+
+# --- many cases ---
+
+
+@pytest.fixture(scope="module")
+def crowd(starter_store, tmp_path_factory):
+    """A city with more cases than one page holds, and a page that holds few."""
+    with staffroom.office(starter_store, tmp_path_factory.mktemp("crowd") / "data") as made:
+        for i in range(7):
+            made.case(name_vi=f"Kênh số {i}", name_en=f"Canal {i}")
+        yield made
+
+
+@pytest.fixture
+def small_pages(monkeypatch):
+    from server.views import casework
+
+    monkeypatch.setattr(casework, "PER_PAGE", 3)
+    monkeypatch.setattr(casework, "CARDS", 2)
+    monkeypatch.setattr(casework, "RANKED", 5)
+
+
+def codes(page):
+    return re.findall(r'<tr role="row" data-code="([^"]+)"', page)
+
+
+def test_pages_of_the_case_table_together_hold_every_case_once(crowd, small_pages):
+    first = crowd.page("inspector", "/cases?stage=every&sort=code")
+    total = int(re.search(r"Page 1 of (\d+)", first)[1])
+    seen = [
+        c for n in range(1, total + 1) for c in codes(crowd.page("inspector", f"/cases?stage=every&sort=code&page={n}"))
+    ]
+    assert len(seen) == len(set(seen)) == len(crowd.book.all()) and seen == sorted(seen)
+    assert 'rel="next"' in first and 'rel="prev"' not in first
+    past_the_end = crowd.page("inspector", "/cases?stage=every&sort=code&page=9999")
+    assert codes(past_the_end) == codes(crowd.page("inspector", f"/cases?stage=every&sort=code&page={total}"))
+    assert crowd.page("inspector", "/cases?page=two", status=400)
+    turned = re.search(r'rel="next" href="([^"]+)"', first)[1]
+    assert "sort=code" in turned and "stage=every" in turned, "the filter stays while pages turn"
+
+
+def test_the_file_holds_all_cases_of_the_list_not_one_page(crowd, small_pages):
+    answer = crowd.inspector.get("/cases.csv?stage=every&page=2")
+    lines = list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
+    assert len(lines) == len(crowd.book.all())
+
+
+def test_a_long_column_of_the_board_leads_to_the_table(crowd, small_pages):
+    page = crowd.page("inspector", "/cases?view=board&page=2")
+    column = page.split('data-stage="received"', 1)[1].split("</section>", 1)[0]
+    assert column.count("board-card") == 2
+    more = re.search(r'board-more"><a href="([^"]+)"', column)[1].replace("&amp;", "&")
+    assert "view=table" in more and "stage=received" in more and "page=" not in more
+    assert f'class="count">{len([c for c in crowd.book.all() if c.stage == "received"])}<' in column
+
+
+def test_too_many_cases_for_an_order_by_priority_say_so(crowd, small_pages):
+    page = crowd.page("inspector", "/cases?sort=priority&stage=every")
+    assert "Up to 5 cases can be put in the order of their priority" in page
+    assert "Up to 5" not in crowd.page("inspector", "/cases?sort=priority&stage=received&q=Canal+1")

@@ -7,6 +7,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
+import downloadform
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_rows_sorted_by_a_number_are_in_its_order_and_blanks_come_last(city):
         layer = ALL["admin_units"]
         found = []
         for page in (1, 2, 3):
-            made = layerpages.listed(book, layer, typed="", sort="population", descending=True, page=page)
+            made = layerpages.listed(book, layer, {"q": "", "sort": "population", "dir": "desc"}, page=page)
             found += [r["code"] for r in made["rows"]]
     held = city.services.store.snapshot("admin_units").set_index("code")["population"].reindex(found)
     known = held.dropna()
@@ -121,6 +122,42 @@ def test_rows_sorted_by_a_number_are_in_its_order_and_blanks_come_last(city):
         True
     ] * len(known)
     assert len(found) == len(set(found)) == len(city.services.store.snapshot("admin_units"))
+
+
+def test_every_list_of_rows_names_each_column_once(city):
+    from server import layerpages
+
+    with city.app.test_request_context("/?lang=en"):
+        for layer in ALL.values():
+            names = [f.name for f in layerpages.columns(layer)]
+            assert len(names) == len(set(names)), (layer.name, names)
+
+
+def test_the_file_under_the_rows_holds_the_rows_shown_in_their_order_with_internal_fields(city):
+    page = city.page("planner", "/admin/layers/admin_units/features?q=hai+an&sort=population&dir=desc")
+    (form,) = downloadform.forms(page)
+    assert ("q", "hai an") in form["keep"] and ("sort", "population") in form["keep"]
+    answer = city.planner.get(downloadform.sent(form, "csv", columns=["code", "name_en", "population"]))
+    lines = list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
+    shown = re.findall(r'<tr><th scope="row"><a[^>]*>([^<]*)', page)
+    assert [line["code"] for line in lines] == shown and len(shown) > 1
+    known = [float(line["population"]) for line in lines if line["population"]]
+    assert known == sorted(known, reverse=True)
+    whole = city.planner.get("/admin/layers/treatment_plants/features.csv").get_data().decode("utf-8-sig")
+    assert next(csv.reader(io.StringIO(whole)))[: len(ALL["treatment_plants"].fields)] == [
+        f.name for f in ALL["treatment_plants"].fields
+    ]
+    (noted,) = [r for r in audit_of(city, "list:treatment_plants") if r["action"] == "download"][:1]
+    assert noted["new"]["rows"] == len(city.services.store.snapshot("treatment_plants"))
+    assert city.planner.get("/admin/layers/hotspots/features.csv").status_code == 403
+    assert city.planner.get("/admin/layers/norms/features.kml").status_code == 404, "a table has no places"
+
+
+def audit_of(city, thing):
+    from layers import audit
+
+    with city.services.store.reading() as con:
+        return list(audit.rows(con, thing=thing))
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ GET    /admin/layers/<name>/versions/<what>.geojson  planner admin
 POST   /admin/layers/<name>/versions/<int:old>/restore planner admin
 GET    /admin/layers/<name>/versions/<int:which>/figures planner admin
 GET    /admin/layers/<name>/features                 planner admin
+GET    /admin/layers/<name>/features.<kind>          planner admin
 GET    /admin/layers/<name>/near.geojson             planner admin
 GET    /admin/layers/<name>/new                      planner admin
 POST   /admin/layers/<name>/new                      planner admin

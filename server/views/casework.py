@@ -37,6 +37,9 @@ bp = Blueprint("casework", __name__)
 WRITERS = ("commune_officer", "inspector", "approver", "administrator")
 VIEWS = ("table", "board", "map")
 UPLOAD = 60 * 1024 * 1024
+PER_PAGE = 50
+CARDS = 40  # of one column of the board
+RANKED = 300  # so many cases are put in the order of their priority at once; each takes some hundredths of a second
 
 
 def services():
@@ -84,8 +87,8 @@ def asked():
     }
     of_facility = set(services().book.linked("facility", q["facility"])) if q["facility"] else None
     chosen = [r for r in every if desk.matches(r, q) and (of_facility is None or r["code"] in of_facility)]
-    if q["view"] == "table" or q["sort"] == "priority":
-        office.rank(services(), chosen, always=q["sort"] == "priority")
+    if q["sort"] == "priority" and len(chosen) <= RANKED:
+        office.rank(services(), chosen)
     choices = {
         "stages": [("every", _("all, closed ones too")), *((s, words.word("stage", s)) for s in STAGES)],
         "dues": [(d, _(desk.DUE_WORDS[d])) for d in desk.DUES],
@@ -95,18 +98,18 @@ def asked():
         "officers": [("none", _("nobody yet")), *((str(n), officers.get(n, str(n))) for n in known)],
         "sorts": [(k, _(v)) for k, v in desk.SORTS.items()],
     }
-    return q, every, desk.ordered(chosen, q["sort"]), choices
+    order = "due" if q["sort"] == "priority" and len(chosen) > RANKED else q["sort"]
+    return q, every, desk.ordered(chosen, order), choices
 
 
 @bp.get("/cases")
 @allowed(*STAFF)
 def overview():
     q, every, rows, choices = asked()
-    board, made, columns = q["view"] == "board", None, []
-    if board:
-        for row in rows:
-            row["steps"] = desk.steps_of(row["case"], services().book.offers(row["case"], user()))
-        columns = desk.board(rows)
+    made, columns = None, board(rows) if q["view"] == "board" else []
+    here, at, pages = query.cut(rows, PER_PAGE)
+    if q["view"] != "board":
+        office.rank(services(), here)
     marks = desk.marks(rows) if q["view"] == "map" else []
     if marks:
         layers = [atlas.ground(services().store), *desk.case_layers(marks, rows)]
@@ -114,16 +117,30 @@ def overview():
                              label=_("Map of the cases"))  # fmt: skip
     facility = services().named(q["facility"], "vi") if q["facility"] else None
     return page(
-        "cases.html", query=q, rows=rows, total=len(every), columns=columns, map=made, choices=choices,
-        views=[{"key": v, "label": label, "url": url_for("casework.overview", **query.keep(view=v))}
+        "cases.html", query=q, rows=here, found=len(rows), page=at, pages=pages, keep=query.keep, total=len(every),
+        columns=columns, map=made, choices=choices,
+        views=[{"key": v, "label": label, "url": url_for("casework.overview", **query.keep(view=v, page=""))}
                for v, label in zip(VIEWS, (_("Table"), _("Board"), _("Map")), strict=True)],
         key=[{"family": "stage", "code": s, "count": sum(r["stage"] == s for r in rows)} for s in STAGES
              if any(r["stage"] == s for r in rows)],
+        unranked=RANKED if q["sort"] == "priority" and len(rows) > RANKED else None,
         unplaced=len(rows) - len(marks) if q["view"] == "map" else 0, may_open=user().role in WRITERS,
         narrowed=any(q[n] for n in ("stage", "due", "class", "medium", "ward", "officer", "q", "facility")),
         facility_name=facility["name"] if facility else q["facility"],
         downloads=_boxes(rows) if rows else [],
     )  # fmt: skip
+
+
+def board(rows):
+    """The columns of the board; of a long one the first cards, and the way to all of them."""
+    columns = desk.board(rows)
+    for column in columns:
+        column["count"] = len(column["rows"])
+        column["rows"] = column["rows"][:CARDS]
+        column["url"] = url_for("casework.overview", **query.keep(view="table", stage=column["code"], page=""))
+        for row in column["rows"]:
+            row["steps"] = desk.steps_of(row["case"], services().book.offers(row["case"], user()))
+    return columns
 
 
 def _boxes(rows):

@@ -3,14 +3,14 @@
 from flask import abort, current_app, flash, jsonify, redirect, request, url_for
 
 from layers.errors import LayerError
-from server import drawing, featureedits, featureforms, layermaps, layerwords, rowkeys, rowpages
+from server import drawing, featureedits, featureforms, layermaps, layerwords, query, rowkeys, rowpages
 from server.corners import FORMS, SYSTEM_CODES, typed, written
 from server.errors import Refused
 from server.featureedits import EDITORS, Clash, Editor, NotHere, Row
 from server.forms import FormError
 from server.i18n import N_, moment
 from server.i18n import gettext as _
-from server.layerdesk import blueprint, book, layer_of, number, page, services
+from server.layerdesk import blueprint, book, layer_of, page, services
 from server.problems import label
 from server.security import allowed, takes_up_to, user
 
@@ -113,7 +113,7 @@ def feature(name, key):
     row = row_at(layer, version, parts)
     if row is None:
         return gone(layer, parts)
-    return form_page(layer, row, key=parts, version=version, saved=number("saved", 0) or None)
+    return form_page(layer, row, key=parts, version=version, saved=query.number("saved", 0) or None)
 
 
 def gone(layer, key, *, mine=None, status=404):

@@ -10,7 +10,7 @@ from server.errors import Refused
 from server.featureedits import EDITORS, NotHere
 from server.i18n import gettext as _
 from server.i18n import moment
-from server.layerdesk import blueprint, book, layer_of, number, page, services
+from server.layerdesk import blueprint, book, layer_of, page, services
 from server.security import allowed, user
 
 bp = blueprint("layerversions", __name__)
@@ -23,8 +23,8 @@ def between(name):
     """(versions of a layer, older, newer) that are asked for; by default the newest and the one before it."""
     every = {v["version"]: v for v in services().store.history(name)}
     last = max(every, default=0)
-    newer = number("to", last)
-    older = number("from", max(newer - 1, 0))
+    newer = query.number("to", last)
+    older = query.number("from", max(newer - 1, 0))
     if newer not in every | {0: None} or older not in every | {0: None}:
         abort(404)
     return every, older, newer
@@ -44,17 +44,16 @@ def settings_of(name, older, newer):
 def versions(name):
     layer = layer_of(name)
     every, older, newer = between(name)
-    rows, total = versionpages.version_rows(book(), name, most=number("most", LISTED))
+    rows, total = versionpages.version_rows(book(), name, most=query.number("most", LISTED))
     shown = {"layer": layer, "title": layerwords.title(layer), "rows": rows, "total": total, "older": older, "newer": newer,
              "choices": layerwords.version_choices(every), "last": max(every, default=0), "kept": layerwords.kept_words(), "gone": None, "map": None,
              "refused": [layerwords.sentence(p) for p in services().store.refused().get(name, [])],
-             "done": every.get(number("done", 0)), "may": not layer.gated}  # fmt: skip
+             "done": every.get(query.number("done", 0)), "may": not layer.gated}  # fmt: skip
     try:
         difference, fields, q, found = settings_of(name, older, newer)
     except LayerError as error:
         return page("layer_versions.html", **shown | {"gone": " ".join(map(layerwords.sentence, error.problems))})
-    pages = max(1, -(-len(found) // CHANGES_PER_PAGE))
-    at = min(max(1, number("page")), pages)
+    here, at, pages = query.cut(found, CHANGES_PER_PAGE)
     asked = {k: v for k, v in {"from": older, "to": newer, **q}.items() if v not in ("", None)}
     made = layermaps.change_map(
         services().store, layer, found, current_app.config["CANGXANH"],
@@ -62,7 +61,7 @@ def versions(name):
     )  # fmt: skip
     return page(
         "layer_versions.html", **shown | {
-            "changes": versionpages.change_rows(layer, found[(at - 1) * CHANGES_PER_PAGE : at * CHANGES_PER_PAGE]),
+            "changes": versionpages.change_rows(layer, here),
             "found": len(found), "counts": difference.counts, "same": difference.same, "map": made, "query": q,
             "fields": fields, "kinds": [(k, _(layerwords.KIND_WORDS[k])) for k in KINDS], "page": at, "pages": pages,
             "csv": url_for("layerversions.differences", name=name, **asked), "drawn": layermaps.DRAWN,

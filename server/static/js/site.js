@@ -86,6 +86,12 @@
     }
   }
 
+  /* --- the bar of work places shows the one where the reader is, also where it does not fit --- */
+
+  const here = document.querySelector(".staff-bar [aria-current]");
+  const bar = here?.closest("ul");
+  if (bar && bar.scrollWidth > bar.clientWidth) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+
   /* --- the menu on small screens closes with Escape and by a click beside it --- */
 
   const menu = document.querySelector("details.menu");
