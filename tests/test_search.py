@@ -1,7 +1,6 @@
 import csv
 import doctest
 import random
-import time
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 import layers.letters
 from layers.letters import collation_key
+from server import matches, search
 from server.nameforms import Alias, Entry
 from server.search import Index
 
@@ -305,10 +305,11 @@ def test_english(index):
         "\u202ehung dao",
     ],
 )
-def test_awkward_text(index, typed):
-    started = time.perf_counter()
+def test_awkward_text(index, typed, monkeypatch):
+    readings, read = [], matches._reading
+    monkeypatch.setattr(matches, "_reading", lambda *given: readings.append(1) or read(*given))
     assert isinstance(index.search(typed), list)
-    assert time.perf_counter() - started < 2
+    assert len(readings) <= min(len(index._forms), search.MAX_CANDIDATES) * 2**matches.MAX_DOUBTS
     collation_key(typed)
 
 
@@ -342,7 +343,7 @@ def test_ties_go_by_weight_then_by_the_vietnamese_alphabet():
     assert heavier.search("da")[0].entry.name_vi == "Xã Dạ"
 
 
-def test_twenty_thousand_entries_are_quick():
+def test_of_twenty_thousand_entries_only_the_likely_ones_are_scored(monkeypatch):
     draw = random.Random(1)
     syllables = "An Hải Dương Kinh Hưng Đạo Đường Thủy Nguyên Kiến Tân Phú Vĩnh Bảo Lão Tiên Lãng Cát Bà"
     entries = []
@@ -352,14 +353,12 @@ def test_twenty_thousand_entries_are_quick():
         old = Alias("xã " + " ".join(draw.choices(syllables.split(), k=2)), "old name", "Đồ Sơn")
         entries.append(Entry(f"C{i:05d}", "ward", name, bare(name), aliases=(old,)))
     index = Index(entries)
+    scored = []
+    monkeypatch.setattr(search, "score_of", lambda form, *rest: scored.append(form) or matches.score_of(form, *rest))
     for typed in ("h", "duong", "đường", "phuong hung dao", "kcn tan p", "thuy nguyne", "phường", "C0012"):
-        # The best of three: a busy machine must not fail the test.
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            assert index.search(typed)
-            times.append(time.perf_counter() - started)
-        assert min(times) < 0.05, typed
+        scored.clear()
+        assert index.search(typed)
+        assert len(scored) <= search.MAX_CANDIDATES, typed
 
 
 # --- properties -----------------------------------------------------------------------------
