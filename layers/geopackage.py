@@ -25,6 +25,11 @@ GEOMETRY_COLUMN = "geom"
 _APPLICATION_ID, _USER_VERSION = 0x47504B47, 10400
 _WAIT_S = 15.0  # for a lock that another process or thread holds
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
+_HEAD = b"GP\0\x03" + struct.pack("<i", SRID)
+_WRITTEN = {  # kind of the column: how the WKB of a shape in it may begin
+    kind: frozenset(b"\x01" + struct.pack("<I", n) for n in numbers)
+    for kind, numbers in (("POINT", (1,)), ("MULTIPOLYGON", (6,)), ("GEOMETRY", range(1, 7)))
+}
 
 
 class Geometry(sa.types.UserDefinedType):
@@ -69,7 +74,7 @@ def encode(geometries):
     missing = shapely.is_missing(geoms)
     empty = shapely.is_empty(geoms)
     bounds = shapely.bounds(geoms)[:, [0, 2, 1, 3]]  # the envelope is minx, maxx, miny, maxy
-    head = b"GP\0" + b"\x03" + struct.pack("<i", SRID)
+    head = _HEAD
     head_empty = b"GP\0" + bytes([0b10001]) + struct.pack("<i", SRID)
     wkb = shapely.to_wkb(geoms, byte_order=1)
     return [
@@ -80,7 +85,17 @@ def encode(geometries):
 
 def decode(blobs):
     """shapely geometries of GeoPackage blobs, ours or another program's; None stays None."""
-    return shapely.from_wkb([None if b is None else bytes(b[8 + _ENVELOPE_BYTES[(b[3] >> 1) & 7] :]) for b in blobs])
+    return shapely.from_wkb([None if b is None else wkb_of(b) for b in blobs])
+
+
+def wkb_of(blob):
+    """The WKB in a GeoPackage blob."""
+    return bytes(blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :])
+
+
+def as_encoded(blob, kind):
+    """Whether a blob of a column of this kind looks as encode() writes it."""
+    return blob[:8] == _HEAD and bytes(blob[40:45]) in _WRITTEN[kind]
 
 
 def engine(path, *, synchronous="FULL"):

@@ -4,6 +4,7 @@ A step is written in plain SQL as of its own time and never looks at the catalog
 changing. The caller has made a copy of the file before.
 """
 
+import hashlib
 import json
 import zlib
 
@@ -89,4 +90,34 @@ def _boundaries(con):
         con.exec_driver_sql(f'ALTER TABLE crosswalk ADD COLUMN "{name}" {kind}')
 
 
-_STEPS = {1: _to_2, 2: _to_3}
+def _to_4(con):
+    """Parts are kept once, under the hash of their text; versions list theirs, and say what their hash is made of."""
+    con.exec_driver_sql("ALTER TABLE layer_versions ADD COLUMN scheme INTEGER DEFAULT '1' NOT NULL")
+    con.exec_driver_sql("ALTER TABLE cx_archive RENAME TO cx_archive_alone")
+    con.exec_driver_sql(
+        "CREATE TABLE cx_parts (id INTEGER NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, "
+        "body BLOB NOT NULL)"
+    )
+    con.exec_driver_sql(
+        "CREATE TABLE cx_archive (layer TEXT NOT NULL, version INTEGER NOT NULL, part INTEGER NOT NULL, "
+        "content INTEGER NOT NULL REFERENCES cx_parts (id), first INTEGER, last INTEGER, "
+        "PRIMARY KEY (layer, version, part))"
+    )
+    con.exec_driver_sql("CREATE INDEX ix_cx_archive_content ON cx_archive (content)")
+    listed = "SELECT layer, version, part FROM cx_archive_alone ORDER BY layer, version, part"
+    one = "SELECT rows FROM cx_archive_alone WHERE layer=? AND version=? AND part=?"
+    for key in con.exec_driver_sql(listed).all():
+        packed = con.exec_driver_sql(one, tuple(key)).scalar()
+        text = zlib.decompress(packed)
+        digest, count = hashlib.sha256(text).hexdigest(), len(json.loads(text)["rows"])
+        con.exec_driver_sql(
+            "INSERT OR IGNORE INTO cx_parts (sha256, rows, body) VALUES (?,?,?)", (digest, count, packed)
+        )
+        con.exec_driver_sql(
+            "INSERT INTO cx_archive (layer, version, part, content) SELECT ?,?,?,id FROM cx_parts WHERE sha256=?",
+            (*key, digest),
+        )
+    con.exec_driver_sql("DROP TABLE cx_archive_alone")
+
+
+_STEPS = {1: _to_2, 2: _to_3, 3: _to_4}

@@ -19,7 +19,12 @@ def plain(value, kind="text"):
         return value.date()
     if kind == "integer":
         return int(value)
-    return float(value) if kind == "number" else value
+    return float(value) + 0.0 if kind == "number" else value  # -0.0 is 0.0, as the database keeps it
+
+
+def columns(layer):
+    """Names of what is kept of a row, in this order: the catalogue's fields, the geometry last."""
+    return [f.name for f in layer.fields] + ([geopackage.GEOMETRY_COLUMN] if layer.geometry else [])
 
 
 def keys(layer, frame):
@@ -37,21 +42,46 @@ def records(layer, frame):
     if layer.geometry:
         geoms = frame.geometry.to_numpy()
         if layer.geometry == "Polygon":  # one declared type: areas are kept as multi areas
-            geoms = np.array([_multi(g) for g in geoms], dtype=object)
+            geoms = np.array([multi(g) for g in geoms], dtype=object)
         columns[geopackage.GEOMETRY_COLUMN] = list(geoms)
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _plain_column(values, kind):
     if kind == "number" and values.dtype.kind == "f":
-        return [None if v != v else v for v in values.tolist()]
+        return [None if v != v else v + 0.0 for v in values.tolist()]
     if values.isna().all():
         return [None] * len(values)
     return [plain(v, kind) for v in values]
 
 
-def _multi(geom):
+def multi(geom):
+    """An area as a multi area, as layers of areas keep it; anything else as it is."""
     return shapely.MultiPolygon([geom]) if geom is not None and geom.geom_type == "Polygon" else geom
+
+
+def at_key(layer, frame, key):
+    """The number of the first row of a frame that has a key, as keys() gives it; None where there is none."""
+    same = np.ones(len(frame), dtype=bool)
+    for name, part in zip(layer.key, key, strict=True):
+        column = frame[name]
+        wanted = pd.Timestamp(part) if isinstance(part, date) else part
+        same &= (column.isna() if part is None else column == wanted).to_numpy(dtype=bool)
+    found = same.nonzero()[0]
+    return int(found[0]) if len(found) else None
+
+
+def alike(layer, read, checked):
+    """Whether a check left the rows of a frame exactly as they were read."""
+    if len(read) != len(checked) or not all(read[f.name].equals(checked[f.name]) for f in layer.fields):
+        return False
+    return not layer.geometry or all(a is b for a, b in zip(read.geometry, checked.geometry, strict=True))
+
+
+def pieces(layer, frame, size):
+    """The rows of a checked frame as packed() gives them, some at a time."""
+    for at in range(0, len(frame), size):
+        yield packed(records(layer, frame.iloc[at : at + size]))
 
 
 def packed(records):
@@ -71,7 +101,7 @@ def unpacked(layer, body):
     """
     if isinstance(body, list):
         return frame_of(layer, body)
-    wanted = [f.name for f in layer.fields] + ([geopackage.GEOMETRY_COLUMN] if layer.geometry else [])
+    wanted = columns(layer)
     at = {name: i for i, name in enumerate(body["fields"])}
     return frame_of(layer, [[row[at[n]] if n in at else None for n in wanted] for row in body["rows"]])
 
@@ -108,6 +138,22 @@ class Digest:
         for record, blob in zip(records, blobs, strict=True):
             told = [repr(v).encode() for n, v in record.items() if n != geopackage.GEOMETRY_COLUMN]
             told += [b"None" if blob is None else blob] if shaped else []
+            self._hash.update(b"\x1f".join(told) + b"\x1f")
+
+    def feed_packed(self, layer, body):
+        """Take the rows of a body as unpacked() does, with the fields it has; all of them must be known."""
+        kinds = [layer.by_name[n].kind if n in layer.by_name else None for n in body["fields"]]
+        for row in body["rows"]:
+            told = [
+                repr(date.fromisoformat(v) if v is not None and kind == "date" else v).encode()
+                for v, kind in zip(row, kinds, strict=True)
+                if kind
+            ]
+            told += [
+                b"None" if v is None else geopackage.wkb_of(bytes.fromhex(v))
+                for v, k in zip(row, kinds, strict=True)
+                if not k
+            ]
             self._hash.update(b"\x1f".join(told) + b"\x1f")
 
     def hex(self):

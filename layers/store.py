@@ -21,12 +21,12 @@ from pathlib import Path
 import shapely
 import sqlalchemy as sa
 
-from layers import archive, audit, geopackage, migrations, rows, rules, tables
+from layers import archive, audit, geopackage, migrations, packing, rows, rules, tables
 from layers.catalogue import ALL
 from layers.checks import CheckedLayer, check
 from layers.errors import LayerError, StoreError, said, vietnamese
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 KEPT_FOR = timedelta(days=30)  # how long an earlier version can be put back
 FILE_NAME = "cangxanh.gpkg"
 _GATED = (
@@ -92,6 +92,7 @@ class Store:
             for layer in ALL.values():
                 kind = tables.KIND[layer.geometry] if layer.geometry else None
                 geopackage.register_layer(raw, layer.name, layer.name, f"{layer.vi} / {layer.en}", kind)
+                tables.index_keys(con, layer.name)
             if "cx_meta" not in present:
                 con.execute(tables.meta.insert().values(key="schema_version", value=str(SCHEMA_VERSION)))
 
@@ -201,10 +202,11 @@ class Store:
         """The rows as another program left them become a version; LayerError where they cannot."""
         if ALL[name].gated:
             raise LayerError.of(*_GATED, name=name, label=ALL[name].vi)
-        checked = check(ALL[name], tables.read(con, name))
+        there = tables.read(con, name)
+        checked = check(ALL[name], there)
+        packer = packing.checked(con, checked.layer, there, checked.rows)
         note = " ".join(checked.repairs) or None
-        records = rows.records(checked.layer, checked.rows)
-        self._add_version(con, checked.layer, records, "another program", "edit of the file", note)
+        self._add_version(con, checked.layer, packer, "another program", "edit of the file", note)
 
     def history(self, name=None):
         """Versions, newest first: layer, version, at (UTC, ISO), who, source, rows, sha256, note."""
@@ -234,15 +236,63 @@ class Store:
             return held[1]
         with self._engine.connect() as con, con.begin():
             version = self._newest(con).get(name, (0,))[0]
-            frame = self.current(con, name)
+            parts = archive.standing(con, ALL[name], version)
+            frame = self._from_held(con, name, parts)
+            frame = self.current(con, name) if frame is None else frame
         with self._lock:
-            self._snapshots[name] = (version, frame)
+            self._snapshots[name] = (version, frame, parts)
         return frame
+
+    def _from_held(self, con, name, parts):
+        """The frame of some archive.Parts out of the snapshot at hand; None where they have too little in common."""
+        with self._lock:
+            held = self._snapshots.get(name)
+        return packing.derived(con, ALL[name], parts, held[1:] if held else None)
 
     def version(self, name, number):
         """An earlier version of a layer, as snapshot() gives the newest; StoreError where it is no longer kept."""
-        with self._engine.connect() as con:
-            return self._archived(con, name, number)
+        with self._engine.connect() as con, con.begin():
+            frame = self._from_held(con, name, archive.parts(con, name, number))
+            return self._archived(con, name, number) if frame is None else frame
+
+    def apart(self, name, older, newer):
+        """Two versions of a layer without the rows that they share by whole parts: (frame, frame, number of shared rows).
+
+        Version 0 is the empty layer. Raises StoreError where one is no longer kept.
+        """
+        with self._engine.connect() as con, con.begin():
+            found = packing.apart(con, name, older, newer)
+            if found is None:
+                raise self._not_kept(name, newer if older in archive.kept(con, name) | {0} else older)
+            *alone, shared = found
+            if shared:
+                was, now = (archive.joined(ALL[name], archive.frames(con, ALL[name], side)) for side in alone)
+                return was, now, shared
+        return self._whole(name, older), self._whole(name, newer), 0
+
+    def _whole(self, name, number):
+        if number == 0:
+            return rows.frame_of(ALL[name], [])
+        if self._look().get(name, (0,))[0] == number:
+            frame = self.snapshot(name)
+            with self._lock:
+                if self._snapshots[name][0] == number:
+                    return frame
+        return self.version(name, number)
+
+    def faults(self, name=None):
+        """Versions whose kept rows are not those that were written, by their hashes: a sentence each, none when all is well."""
+        out = []
+        for v in self.history(name):
+            with self._engine.connect() as con, con.begin():
+                if not archive.sound(con, ALL[v["layer"]], v["version"], v["rows"], v["sha256"], v["scheme"]):
+                    told = said(
+                        "The rows of version {number} of {name} are not those that were written.",
+                        "Các dòng của phiên bản {number} của {label} không phải là các dòng đã ghi.",
+                        number=v["version"], name=v["layer"], label=ALL[v["layer"]].vi,
+                    )  # fmt: skip
+                    out.append(told)
+        return out
 
     def kept(self, name):
         """Numbers of the versions of a layer whose rows are still there."""
@@ -275,14 +325,8 @@ class Store:
         Raises StoreError before the first version of the store, and where the rows are no longer kept.
         """
         number = self.version_at(name, moment)
-        if number == 0:
-            return rows.frame_of(ALL[name], [])
-        if number == self._look().get(name, (0,))[0]:
-            frame = self.snapshot(name)
-            with self._lock:
-                held, same = self._snapshots[name]
-            if held == number and same is frame:
-                return frame
+        if number in (0, self._look().get(name, (0,))[0]):
+            return self._whole(name, number)
         if number not in self.kept(name):
             raise StoreError(
                 said(
@@ -298,11 +342,15 @@ class Store:
     def _archived(self, con, name, number):
         frame = archive.frame(con, ALL[name], number)
         if frame is None:
-            raise StoreError.of(
-                "Version {number} of {name} is not kept.", "Không còn giữ phiên bản {number} của {label}.",
-                number=number, name=name, label=ALL[name].vi,
-            )  # fmt: skip
+            raise self._not_kept(name, number)
         return frame
+
+    @staticmethod
+    def _not_kept(name, number):
+        return StoreError.of(
+            "Version {number} of {name} is not kept.", "Không còn giữ phiên bản {number} của {label}.",
+            number=number, name=name, label=ALL[name].vi,
+        )  # fmt: skip
 
     def within(self, name, west, south, east, north, *, most=None):
         """Records whose bounding box meets a box in degrees, found through the R*Tree; not cached. most: any so many."""
@@ -347,6 +395,10 @@ class Store:
         version, changed = self._newest(con).get(name, (0, None))
         live = version == 0 or geopackage.changes(con.connection.driver_connection).get(name) == changed
         return tables.read(con, name) if live else self._archived(con, name, version)
+
+    def row_in(self, con, name, key):
+        """The row of a key as a transaction() sees it after settle_in(), as a frame of one row, or of none."""
+        return tables.Finder(con, ALL[name]).row(key)
 
     def settle_in(self, con, name):
         """Make a version of what another program wrote into a layer, inside a transaction(), so that current() has it.
@@ -396,17 +448,36 @@ class Store:
             con.execute(table.delete())
         else:
             self._settle_edit(con, layer)
-        finder = tables.Finder(con, layer)
+        blank = con.scalar(sa.select(table.c.fid).limit(1)) is None
+        packer = archive.Packer(con, layer) if blank else None  # nothing comes before: packed as it comes in
+        finder, removed = tables.Finder(con, layer), []
         for checked in parts:
-            keys = rows.keys(layer, checked.rows)
-            if mode == "upsert":
-                finder.delete(keys)
-            elif mode == "append" and (there := finder.there(keys)):
-                raise StoreError([_is_there(layer, key) for key in there])
-            tables.insert(con, layer, rows.records(layer, checked.rows))
+            if not blank:
+                keys = rows.keys(layer, checked.rows)
+                if mode == "upsert":
+                    removed += finder.delete(keys)
+                elif there := finder.fids(keys):
+                    raise StoreError([_is_there(layer, key) for key in there])
+            for packed in rows.pieces(layer, checked.rows, tables.PIECE):
+                fids = tables.insert(con, layer, packed)
+                if blank:
+                    packer.feed(packed, fids)
         finder.close()
+        self._end_version(con, layer, packer, removed, source, who, note, step)
+
+    def delete_in(self, con, name, keys, *, source, who="system", note=None):
+        """Take the rows of some keys out of a layer as a new version, inside a transaction()."""
+        layer = ALL[name]
+        self._settle_edit(con, layer)
+        finder = tables.Finder(con, layer)
+        removed = finder.delete(keys)
+        finder.close()
+        self._end_version(con, layer, None, removed, source, who, note)
+
+    def _end_version(self, con, layer, packer, removed, source, who, note, step=None):
+        packer = packer or packing.packed(con, layer, self.version_in(con, layer.name), removed, step)
         geopackage.touch(con.connection.driver_connection, layer.name)
-        self._add_version(con, layer, tables.walk(con, layer.name, step=step), who, source, note)
+        self._add_version(con, layer, packer, who, source, note)
 
     def _settle_edit(self, con, layer):
         """An edit by another program becomes a version before ours, or does not come in with our rows."""
@@ -426,9 +497,11 @@ class Store:
                 ) from e  # fmt: skip
         good = check(layer, self._archived(con, layer.name, version), repair=False)
         con.execute(tables.of[layer.name].delete())
-        tables.insert(con, layer, rows.records(layer, good.rows))
+        for packed in rows.pieces(layer, good.rows, tables.PIECE):
+            tables.insert(con, layer, packed)
+        archive.forget_places(con, layer.name, version)
 
-    def _add_version(self, con, layer, records, who, source, note):
+    def _add_version(self, con, layer, packer, who, source, note):
         last = (
             con.scalar(sa.select(sa.func.max(tables.versions.c.version)).where(tables.versions.c.layer == layer.name))
             or 0
@@ -438,11 +511,11 @@ class Store:
             if lost and last and not rules.lost(layer.name, set(self._archived(con, layer.name, last)["code"])):
                 raise StoreError(lost)
         number, at = last + 1, datetime.now(UTC)
-        count, digest = archive.put(con, layer.name, number, records)
+        count, digest = archive.put(con, layer.name, number, packer)
         con.execute(
             tables.versions.insert().values(
                 layer=layer.name, version=number, at=_iso(at), who=who, source=source, note=note, rows=count,
-                sha256=digest, changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
+                sha256=digest, scheme=archive.IN_PARTS, changed=geopackage.changes(con.connection.driver_connection).get(layer.name),
             )
         )  # fmt: skip
         audit.append(

@@ -83,8 +83,8 @@ class Difference:
         return {c.key: c for c in self.changes}
 
 
-def difference(layer, old, new):
-    """The Difference between two frames of a layer, as the store gives them (EPSG:4326).
+def difference(layer, old, new, *, same=0):
+    """The Difference between two frames of a layer, as the store gives them (EPSG:4326). same: rows alike left out of both.
 
     Rows are matched by the layer's key; their order does not matter, nor the order of corners and pieces of an
     outline, nor whether one area is kept as an area or as a group of one.
@@ -119,7 +119,7 @@ def difference(layer, old, new):
         changes.append(Change("changed", now[j], *_names(new, j), fields, shape))
     left = sorted(set(range(len(old))) - set(there.tolist()))
     changes += _whole(layer, "removed", was, old, left)
-    return Difference(layer, tuple(changes), len(here) - len(row_of))
+    return Difference(layer, tuple(changes), len(here) - len(row_of) + same)
 
 
 def _value(value, f):

@@ -13,7 +13,7 @@ import pandas as pd
 import shapely
 
 from layers import audit, boundaries, rows, rules
-from layers.checks import CheckedLayer, check
+from layers.checks import check
 from layers.errors import LayerError
 from server import drawing, problems
 from server.changes import same_shape, size_of
@@ -227,9 +227,7 @@ class Editor:
         self._may(layer)
         with self.store.transaction() as con:
             self.store.settle_in(con, layer.name)
-            frame = self.store.current(con, layer.name)
-            at = self._find(layer, frame, key if key is not None else key_of(layer, mine))
-            theirs = row_of(layer, None if at is None else frame.iloc[at])
+            theirs = self._row(con, layer, key if key is not None else key_of(layer, mine))
             taken = ()
             if key is None:
                 if theirs is not None:
@@ -245,7 +243,7 @@ class Editor:
             changed = differing(layer, theirs, mine)
             if theirs is not None and not changed:
                 return None
-            checked = self._checked(layer, frame, at, mine)
+            checked = self._checked(con, layer, theirs, mine)
             return self._write(con, layer, checked, theirs, mine, changed, taken, reason)
 
     def remove(self, layer, key, base, *, sure=False, reason=""):
@@ -253,17 +251,15 @@ class Editor:
         self._may(layer)
         with self.store.transaction() as con:
             self.store.settle_in(con, layer.name)
-            frame = self.store.current(con, layer.name)
-            at = self._find(layer, frame, key)
-            theirs = row_of(layer, None if at is None else frame.iloc[at])
+            theirs = self._row(con, layer, key)
             if theirs is None:
                 raise Clash(base, base, None, None, self.store.version_in(con, layer.name))
             if not sure and (base is None or differing(layer, base, theirs)):
                 raise Clash(base, base or theirs, theirs, None, self.store.version_in(con, layer.name))
-            left = frame.drop(index=frame.index[at]).reset_index(drop=True)
-            self._rules(layer, frame, left, None)
-            checked = CheckedLayer(layer, left)  # rows of the store, which were checked when they came in
-            return self._write(con, layer, checked, theirs, None, differing(layer, theirs, None), (), reason, "replace")
+            if layer.name in rules.TOGETHER:
+                frame = self.store.current(con, layer.name)
+                self._rules(layer, frame, frame.drop(index=frame.index[rows.at_key(layer, frame, key)]), None)
+            return self._write(con, layer, None, theirs, None, differing(layer, theirs, None), (), reason)
 
     def _filed(self, layer, row):
         """A new Row with the boundary version it is filed under, where nobody said it."""
@@ -277,17 +273,12 @@ class Editor:
         if layer.gated:
             raise NotHere(layer.name)
 
-    @staticmethod
-    def _find(layer, frame, key):
-        same = pd.Series(True, index=frame.index)
-        for name, part in zip(layer.key, key, strict=True):
-            column = frame[name]
-            same &= column.isna() if part is None else column == (pd.Timestamp(part) if hasattr(part, "year") else part)
-        found = same.to_numpy().nonzero()[0]
-        return int(found[0]) if len(found) else None
+    def _row(self, con, layer, key):
+        found = self.store.row_in(con, layer.name, key)
+        return row_of(layer, found.iloc[0] if len(found) else None)
 
-    def _checked(self, layer, frame, at, mine):
-        """The row as a CheckedLayer, also held against the rules of the whole table; FormError."""
+    def _checked(self, con, layer, theirs, mine):
+        """The row as a CheckedLayer, also held against the rules of the whole table; FormError. theirs: the row before."""
         line = pd.DataFrame([mine.values], dtype=object)
         if layer.geometry:
             line = gpd.GeoDataFrame(line, geometry=gpd.GeoSeries([mine.place], crs=4326))
@@ -296,6 +287,8 @@ class Editor:
         except LayerError as e:
             raise FormError(_told(layer, e.problems)) from e
         if layer.name in rules.TOGETHER:
+            frame = self.store.current(con, layer.name)
+            at = None if theirs is None else rows.at_key(layer, frame, key_of(layer, theirs))
             rest = frame if at is None else frame.drop(index=frame.index[at])
             whole = pd.concat([checked.rows, rest], ignore_index=True)
             self._rules(layer, frame, whole, 0)
@@ -316,12 +309,15 @@ class Editor:
         if new:
             raise FormError(_told(layer, new))
 
-    def _write(self, con, layer, checked, before, after, changed, taken, reason, mode="upsert"):
+    def _write(self, con, layer, checked, before, after, changed, taken, reason):
         key = key_of(layer, after or before)
         action = "edit" if before and after else "add" if after else "remove"
         note = "; ".join(p for p in (self._note(action, key, changed), reason.strip()[:400]) if p)
         who = self.user
-        self.store.write_in(con, [checked], source=EDITED, who=who.name, note=note, mode=mode)
+        if checked is None:
+            self.store.delete_in(con, layer.name, [key], source=EDITED, who=who.name, note=note)
+        else:
+            self.store.write_in(con, [checked], source=EDITED, who=who.name, note=note, mode="upsert")
         version = self.store.version_in(con, layer.name)
         audit.append(
             con, at=self.now(), who=who.name, who_id=who.id, role=who.role, action=f"feature_{action}",

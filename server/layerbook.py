@@ -29,10 +29,14 @@ _FRAME_ROWS, _CHANGES = 250_000, 250_000  # how much is kept in memory
 
 @dataclass(frozen=True)
 class Held:
-    """One version read: its frame, the row number of each key, and the letters to search in (None until asked for)."""
+    """One version read: its frame, and the row number of a key."""
 
+    layer: object
     frame: object
-    at: dict
+
+    def at(self, key):
+        """The number of the row with a key as rows.keys gives it, or None."""
+        return rows.at_key(self.layer, self.frame, key)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class LayerBook:
                 self._frames.move_to_end(key)
                 return self._frames[key]
         frame = self._read(name, number)
-        held = Held(frame, {k: i for i, k in enumerate(rows.keys(ALL[name], frame))})
+        held = Held(ALL[name], frame)
         with self._lock:
             self._frames[key] = held
             self._make_room(self._frames, lambda h: len(h.frame), _FRAME_ROWS)
@@ -110,7 +114,8 @@ class LayerBook:
             if key in self._differences:
                 self._differences.move_to_end(key)
                 return self._differences[key]
-        made = changes.difference(ALL[name], self.frame(name, older).frame, self.frame(name, newer).frame)
+        was, now, shared = self.store.apart(name, older, newer)
+        made = changes.difference(ALL[name], was, now, same=shared)
         with self._lock:
             self._differences[key] = made
             self._make_room(self._differences, lambda d: len(d.changes), _CHANGES)
@@ -139,7 +144,7 @@ class LayerBook:
     def row(self, name, number, key):
         """A row of a version as a Series, or None; key as rows.keys gives it."""
         held = self.frame(name, number)
-        i = held.at.get(key)
+        i = held.at(key)
         return None if i is None else held.frame.iloc[i]
 
     def now(self, name):

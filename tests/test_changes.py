@@ -425,7 +425,7 @@ def test_rows_with_days_and_blanks_in_their_key_are_edited(filled):
         key = featureedits.key_of(layer, shown)
         one.save(layer, key, shown, Row(shown.values | {"note_en": "seen"}))
         held = layerbook.LayerBook(filled).now("plant_states")[1]
-        assert held.frame["note_en"].iat[held.at[key]] == "seen" and len(held.frame) == len(frame)
+        assert held.frame["note_en"].iat[held.at(key)] == "seen" and len(held.frame) == len(frame)
 
 
 def test_a_deleted_row_and_a_changed_row_are_not_lost(edited):

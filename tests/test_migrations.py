@@ -77,7 +77,10 @@ def test_a_store_of_schema_2_keeps_rows_hashes_and_every_earlier_version(second)
         store.restore("waste_sites", 1)
         assert len(store.snapshot("waste_sites")) == 4 and store.snapshot("waste_sites")["filed_under"].isna().all()
         store.restore("plant_states", 1)  # a table without a place: schema 3 gave it no field
+        assert [v["scheme"] for v in store.history("plant_states")] == [2, 1]
+        store.restore("plant_states", 1)
         assert store.history("plant_states")[0]["sha256"] == store.history("plant_states")[1]["sha256"]
+        assert store.faults() == []
     finally:
         store.close()
 
@@ -99,6 +102,75 @@ def test_a_large_version_is_split_when_it_moves(second):
             assert not con.execute("SELECT 1 FROM sqlite_master WHERE name='cx_archive_whole'").fetchone()
     finally:
         store.close()
+
+
+@pytest.fixture
+def third(tmp_path):
+    folder = tmp_path / "third"
+    folder.mkdir()
+    (folder / FILE_NAME).write_bytes(gzip.decompress(OLD.with_name("store-schema-3.gpkg.gz").read_bytes()))
+    return folder
+
+
+def test_a_store_of_schema_3_shares_its_parts(third):
+    with closing(sqlite3.connect(third / FILE_NAME)) as con:
+        before = con.execute("SELECT layer, version, rows, sha256 FROM layer_versions ORDER BY id").fetchall()
+        whole = {
+            (layer, version): json.loads(zlib.decompress(packed))
+            for layer, version, packed in con.execute("SELECT layer, version, rows FROM cx_archive")
+        }
+    store = Store(third)
+    try:
+        assert [(h["layer"], h["version"], h["rows"], h["sha256"]) for h in reversed(store.history())] == before
+        assert len(before) == len(whole) == 11 and {h["scheme"] for h in store.history()} == {1}
+        assert store.faults() == []
+        for (name, version), body in whole.items():
+            assert store.version(name, version)["source"].tolist() == [
+                r[body["fields"].index("source")] for r in body["rows"]
+            ]
+        with closing(sqlite3.connect(store.path)) as con:
+            (parts,) = con.execute("SELECT count(*) FROM cx_parts").fetchone()
+            assert parts == len({json.dumps(b) for b in whole.values()}) <= 11
+            assert con.execute("PRAGMA foreign_key_check").fetchall() == []
+        row = store.snapshot("waste_sites").iloc[[0]].assign(name_vi="Sửa")
+        store.write(check(ALL["waste_sites"], row), source="test", mode="upsert")
+        store.restore("waste_sites", 2)
+        newest = store.history("waste_sites")[0]
+        assert (newest["version"], newest["rows"], newest["scheme"]) == (6, 2, 2) and store.faults() == []
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_older_store_becomes_what_a_new_one_is(number, tmp_path, store):
+    """Tables, columns and indexes are the same, whether a store grew up or was made today."""
+
+    def shape(path):
+        with closing(sqlite3.connect(path)) as con:
+            names = [
+                r[0]
+                for r in con.execute("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'rtree%'")
+            ]
+            columns = {n: {(*r[1:4], r[5]) for r in con.execute(f'PRAGMA table_info("{n}")')} for n in names}
+            indexes = {tuple(r) for r in con.execute("SELECT tbl_name, name FROM sqlite_master WHERE type='index'")}
+            return {n: columns[n] for n in names if n not in ALL}, {i for i in indexes if i[0] not in ALL}, {
+                i for i in indexes if i[0] in ALL}  # fmt: skip
+
+    folder = tmp_path / "grown"
+    folder.mkdir()
+    (folder / FILE_NAME).write_bytes(gzip.decompress(OLD.with_name(f"store-schema-{number}.gpkg.gz").read_bytes()))
+    Store(folder).close()
+    assert shape(folder / FILE_NAME) == shape(store.path)
+
+
+def test_the_hash_of_old_rows_still_tells_a_change(third):
+    Store(third).close()
+    with closing(sqlite3.connect(third / FILE_NAME)) as con, con:
+        con.execute("UPDATE layer_versions SET sha256=? WHERE layer='norms' AND version=1", ("0" * 64,))
+        con.execute("UPDATE layer_versions SET rows=rows+1 WHERE layer='admin_units'")
+    store = Store(third)
+    assert [f.split(" of ")[2].split()[0] for f in store.faults()] == ["norms", "admin_units"]
+    store.close()
 
 
 def test_an_archived_version_of_schema_1_can_still_be_read(old):

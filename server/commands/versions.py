@@ -10,6 +10,7 @@ from server.console import CommandError, open_services
 def add(command):
     sub = command("versions", run, "List the versions of the layers, or put an earlier one back.")
     sub.add_argument("layer", nargs="?", choices=sorted(ALL), metavar="LAYER", help="one layer or table (default: all)")
+    sub.add_argument("--verify", action="store_true", help="hold the kept rows of every version against its hash")
     sub.add_argument("--put-back", type=int, metavar="N", help="make version N of LAYER the newest again")
 
 
@@ -19,6 +20,12 @@ def run(arguments):
         if not arguments.layer:
             raise CommandError("Say which layer: run.py versions LAYER --put-back N.")
         store.restore(arguments.layer, arguments.put_back, who=getpass.getuser())
+    if arguments.verify:
+        faults = store.faults(arguments.layer)
+        if faults:
+            raise CommandError(" ".join(faults))
+        print("The kept rows of every version are those that were written.")
+        return
     for v in store.history(arguments.layer):
         note = f"  ({v['note']})" if v["note"] else ""
         print(
