@@ -5,7 +5,6 @@ apart, and its tiles are not. Each feature is written once per version and coord
 texts together.
 """
 
-import gzip
 import json
 import threading
 from collections import OrderedDict
@@ -21,9 +20,10 @@ from layers import rows as stored
 from layers.catalogue import ALL, Layer
 from layers.export import public_layers
 from layers.letters import sort_key
+from layers.pulse import Pulse
 from server import sieve
 from server.filecache import Recent
-from server.tiles import Cache, Drawing
+from server.tiles import Cache, Drawing, Plates, squeezed
 
 MOST, USUAL = 10_000, 100  # features of a page
 _KEPT_CHOICES = 32  # of rows found, each collection
@@ -52,7 +52,7 @@ class Selection:
     """What is asked of a collection, checked.
 
     area: a shape in longitude, latitude. days: (first, last), None at an open end. equal: (field, value) pairs.
-    tree: of server.cql2. order: (field, descending) pairs. key: names the choice and its order, for the cache.
+    tree: of server.cql2tree. order: (field, descending) pairs. key: names the choice and its order, for the cache.
     """
 
     key: tuple
@@ -272,15 +272,15 @@ class Collection:
         """Fields that a tile carries: names, codes, numbers and days; not the long texts."""
         return [f for f in self.fields if f.kind != "text" or f.allowed or f.name in _IN_TILES]
 
-    def drawing(self):
-        """The layer as server.tiles draws it."""
+    def drawing(self, plates=None):
+        """The layer as server.tiles draws it. plates: where it keeps what it made ready."""
 
         def make():
             properties = {}
             for f in self.tile_fields():
                 values = self.values(f.name)
                 properties[f.name] = [v.isoformat() if isinstance(v, date) else v for v in values]
-            return Drawing(self.name, self.shapes(), properties, range(1, len(self) + 1))
+            return Drawing(self.name, self.shapes(), properties, range(1, len(self) + 1), plates)
 
         return self._once("drawing", make)
 
@@ -307,9 +307,10 @@ class Collections:
 
     def __init__(self, store, sources=None):
         self.store, self.sources = store, sources or {}
-        self.tiles = Cache(store.data_dir / "cache" / "tiles")
+        self.tiles, self.plates = Cache(store.data_dir / "cache" / "tiles"), Plates()
         self.answers = Recent(_KEPT_ANSWERS)  # gzipped, by their tag
         self._held = {}
+        self._pulse, self._seen = Pulse(store.path) if hasattr(store, "path") else None, (None, {})
         self._lock = threading.Lock()
 
     def names(self, scope=PUBLIC):
@@ -331,7 +332,7 @@ class Collections:
         if name in self.sources:
             return self._listed(self.sources[name])
         key = name, name in scope
-        version = (self.store.versions() if versions is None else versions).get(name, 0)
+        version = (self._versions() if versions is None else versions).get(name, 0)
         with self._lock:
             held = self._held.get(key)
         if held is not None and held.version == version:
@@ -360,8 +361,18 @@ class Collections:
             self._held[key] = made
         return made
 
+    def _versions(self):
+        """As store.versions(), which is asked only when something was written, where the store is one file."""
+        if self._pulse is None:
+            return self.store.versions()
+        beat, (seen, versions) = self._pulse.beat(), self._seen
+        if beat != seen:
+            versions = self.store.versions()
+            self._seen = beat, versions
+        return versions
+
     def every(self, scope=PUBLIC):
-        versions = self.store.versions()
+        versions = self._versions()
         return [self.get(name, versions, scope) for name in self.names(scope)]
 
     def _make_room(self):
@@ -372,10 +383,9 @@ class Collections:
     def tile(self, collection, z, x, y):
         """A gzipped tile, b"" where nothing lies in it. What is internal is drawn anew and never lies on the disk."""
         if collection.internal:
-            body = collection.drawing().tile(z, x, y)
-            return gzip.compress(body, 6, mtime=0) if body else b""
+            return squeezed(collection.drawing(self.plates).tile(z, x, y))
         key = (collection.name, collection.version, z, x, y)
-        return self.tiles.get(key, lambda: collection.drawing().tile(z, x, y))
+        return self.tiles.get(key, lambda: collection.drawing(self.plates).tile(z, x, y))
 
 
 def frame_of(layer, records):

@@ -2,7 +2,7 @@
 
 from server import documents
 from server.collections import MOST, SYSTEMS, USUAL
-from server.cql2 import MAX_LENGTH
+from server.cql2tokens import MAX_LENGTH
 from server.documents import GEOJSON, HTML, JSON, MATRIX_SET, OPENAPI, SCHEMA, TILE
 from server.i18n import LANGUAGES
 from server.i18n import gettext as _

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from geo.projection import shapes_to_wgs84
 from server import cql2
 from server.collections import CRS84, MOST, SYSTEMS, USUAL, Selection, System
+from server.cql2tokens import MAX_LENGTH, FilterError, composed, day_of, translated
 from server.errors import Refused
 from server.i18n import LANGUAGES
 from server.i18n import gettext as _
@@ -52,7 +53,7 @@ def single(args, allowed):
             )
         if name in held:
             raise Refused(_("The parameter “%(name)s” is given twice.", name=name))
-        if len(value) > (cql2.MAX_LENGTH if name == "filter" else MAX_VALUE):
+        if len(value) > (MAX_LENGTH if name == "filter" else MAX_VALUE):
             raise Refused(_("The parameter “%(name)s” is too long.", name=name))
         held[name] = value
     if held.get("lang") is not None and held["lang"] not in LANGUAGES:
@@ -191,7 +192,7 @@ def _days(held):
     if text is None:
         return None
     ends = text.split("/")
-    days = [None if e in ("", "..") and len(ends) == 2 else cql2.day_of(e) for e in ends]
+    days = [None if e in ("", "..") and len(ends) == 2 else day_of(e) for e in ends]
     wrong = len(ends) > 2 or any(
         d is None and (len(ends) == 1 or e not in ("", "..")) for d, e in zip(days, ends, strict=True)
     )
@@ -211,9 +212,9 @@ def _value(f, text):
             raise Refused(_one_of(f.name, [c.value for c in f.allowed]))
         if not text:
             raise Refused(_("“%(name)s” is blank; for missing values write filter=%(name)s IS NULL.", name=f.name))
-        return cql2.composed(text)
+        return composed(text)
     if f.kind == "date":
-        day = cql2.day_of(text, only="date")
+        day = day_of(text, only="date")
         if day is None:
             raise Refused(_("“%(name)s” must be a date such as 2026-11-22.", name=f.name))
         return day
@@ -273,5 +274,5 @@ def _tree(held, collection):
 
     try:
         return cql2.parse(text, kinds, to_lonlat=None if asked is CRS84 else to_lonlat)
-    except cql2.FilterError as e:
-        raise Refused(f"filter: {cql2.translated(e, _)}") from None
+    except FilterError as e:
+        raise Refused(f"filter: {translated(e, _)}") from None

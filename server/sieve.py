@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from server.cql2 import FilterError, Folded, Interval, Predicate, Property, composed
+from server.cql2tokens import FilterError, composed
+from server.cql2tree import Folded, Interval, Predicate, Property
 from server.i18n import N_
 
 _EVER, _FOREVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max

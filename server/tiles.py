@@ -4,6 +4,7 @@ A version never changes, so its tiles never do; when a newer version comes, the 
 """
 
 import gzip
+import itertools
 import shutil
 import sys
 import threading
@@ -15,29 +16,106 @@ import numpy as np
 import shapely
 
 from layers import catalogue, mvt
+from layers import strokes as drawing
+from layers.strokes import Strokes, cut, gridded, highest, joined, strokes
 from server import filecache
 
 LAST_ZOOM = 22  # beyond it a tile is a few metres wide
 DETAILED_FROM = 15  # from this zoom on nothing is simplified
 _SIMPLER = 4.0  # units of a tile (1/4096 of its side): a quarter of a pixel of 256
-_PREPARED = 6  # zoom levels of one layer whose simplified shapes are kept
+_SMALL, _SPILL = 64, 2048  # a shape of so few corners is not cut where it goes so few units beyond the margin
+LARGE = 5_000  # bytes of a squeezed tile
+_PREPARED = 64_000_000  # bytes of shapes and commands made ready, all layers together
+_numbers = itertools.count()
+
+
+class Plate:
+    """What was made ready of a layer for one zoom: commands of shapes, and shapes for cutting, each when first needed."""
+
+    OVERHEAD, CORNER, SHAPE = 80, 16, 250  # bytes, about
+
+    def __init__(self, n):
+        self.lock = threading.Lock()
+        self._state = np.zeros(n, dtype=np.int8)  # 0: not looked at yet, 1: drawn, 2: nothing to draw
+        self._kind, self._command = np.zeros(n, dtype=np.int8), np.zeros(n, dtype=np.int32)
+        self._at, self._rest = np.zeros((n, 2), dtype=np.int64), np.empty(n, dtype=object)
+        self._cuttable, self._shapes = np.zeros(n, dtype=bool), np.empty(n, dtype=object)
+        self.size = 40 * n
+
+    def strokes(self, rows, make):
+        """The commands of rows; make(rows) gives the gridded shapes of those that are not ready yet."""
+        with self.lock:
+            new = rows[self._state[rows] == 0]
+            if len(new):
+                made = strokes(make(new))
+                self._state[new] = 2
+                drawn = new[made.row]
+                self._state[drawn] = 1
+                self._kind[drawn], self._command[drawn], self._at[drawn] = made.kind, made.command, made.at
+                self._rest[drawn] = made.rest
+                self.size += sum(map(len, made.rest)) + self.OVERHEAD * len(made)
+        some = np.flatnonzero(self._state[rows] == 1)
+        at = rows[some]
+        return Strokes(some, self._kind[at].astype(np.int64), self._command[at].astype(np.int64), self._at[at],
+                       self._rest[at])  # fmt: skip
+
+    def shapes(self, rows, make):
+        """The gridded shapes of rows."""
+        with self.lock:
+            new = rows[~self._cuttable[rows]]
+            if len(new):
+                self._shapes[new] = made = make(new)
+                self._cuttable[new] = True
+                self.size += int(shapely.get_num_coordinates(made).sum()) * self.CORNER + self.SHAPE * len(new)
+        return self._shapes[rows]
+
+
+class Plates:
+    """Plates by layer and zoom, the ones used last; together about `limit` bytes at most, but always the newest."""
+
+    def __init__(self, limit=_PREPARED):
+        self.limit = limit
+        self._held = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self._held)
+
+    @property
+    def size(self):
+        return sum(plate.size for plate in self._held.values())
+
+    def get(self, key, n):
+        """The plate of a key, an empty one for n shapes where there is none."""
+        with self._lock:
+            plate = self._held.get(key)
+            if plate is None:
+                plate = self._held[key] = Plate(n)
+            self._held.move_to_end(key)
+            while len(self._held) > 1 and self.size > self.limit:
+                self._held.popitem(last=False)
+            return plate
 
 
 class Drawing:
     """One version of a layer, ready to be cut into tiles. Safe to use from several threads.
 
     shapes: array in longitude, latitude, None allowed. properties: {name: values}; ids: whole numbers.
+    plates: where what is made ready is kept, for all layers together.
     """
 
-    def __init__(self, name, shapes, properties, ids):
+    def __init__(self, name, shapes, properties, ids, plates=None):
         self.name = name
-        self._ids = np.asarray(ids)
-        self._properties = {k: np.asarray(v, dtype=object) for k, v in properties.items()}
-        self._shapes = shapely.transform(shapely.force_2d(np.asarray(shapes, dtype=object)), mvt.mercator)
+        self._plates = Plates() if plates is None else plates
+        self._key = next(_numbers)
+        self._ids = np.asarray(ids, dtype=np.int64)
+        self._columns = mvt.Columns(properties)
+        flat = highest(shapely.force_2d(np.asarray(shapes, dtype=object)))
+        self._shapes = shapely.transform(flat, mvt.mercator)
+        self._bounds = shapely.bounds(self._shapes)
+        self._small = shapely.get_num_coordinates(self._shapes) <= _SMALL
         self._tree = shapely.STRtree(self._shapes)
         self._tree.query(shapely.Point(0, 0))  # GEOS builds it at the first question, which must be one thread's
-        self._by_zoom = OrderedDict()
-        self._lock = threading.Lock()
 
     def tile(self, z, x, y):
         """The bytes of a tile; b"" where nothing lies in it."""
@@ -46,36 +124,47 @@ class Drawing:
         near = np.sort(self._tree.query(shapely.box(west - edge, south - edge, east + edge, north + edge)))
         if not len(near):
             return b""
-        properties = {k: v[near] for k, v in self._properties.items()}
-        return mvt.encode(self.name, self._at(z)[near], properties, self._ids[near], (z, x, y))
+        frame = mvt.frame(z, x, y)
+        plate = self._plates.get((self._key, z), len(self._ids))
 
-    def _at(self, z):
-        if z >= DETAILED_FROM:
-            return self._shapes
-        with self._lock:
-            if z in self._by_zoom:
-                self._by_zoom.move_to_end(z)
-                return self._by_zoom[z]
-        simple = shapely.simplify(self._shapes, mvt.WORLD / (1 << z) / mvt.EXTENT * _SIMPLER)
-        with self._lock:
-            self._by_zoom[z] = simple
-            while len(self._by_zoom) > _PREPARED:
-                self._by_zoom.popitem(last=False)
-        return simple
+        def make(rows):
+            return self._gridded(rows, z)
+
+        box = self._bounds[near]
+        first, last = np.rint(mvt.units(box[:, [0, 3]], z)), np.rint(mvt.units(box[:, [2, 1]], z))
+        beyond = np.maximum(np.subtract(frame[:2], first), np.subtract(last, frame[2:])).max(axis=1)
+        inside = (beyond <= 0) | self._small[near] & (beyond <= _SPILL)
+        whole, crossing = np.flatnonzero(inside), np.flatnonzero(~inside)
+        drawn = plate.strokes(near[whole], make).of(whole)
+        if len(crossing):
+            drawn = joined(drawn, strokes(cut(plate.shapes(near[crossing], make), frame)).of(crossing))
+        return mvt.layer(self.name, self._ids, self._columns, near, drawn, mvt.corner(z, x, y))
+
+    def _gridded(self, rows, z):
+        """Shapes of rows in the units of a zoom, simplified where it is a small one."""
+        slack = _SIMPLER * mvt.WORLD / (1 << z) / mvt.EXTENT if z < DETAILED_FROM else 0
+        return gridded(self._shapes[rows], lambda xy: mvt.units(xy, z), slack)
+
+
+def squeezed(body):
+    """A tile as it is kept and sent; level 6 takes twice the time of 4 for a thirtieth less."""
+    return gzip.compress(body, 4, mtime=0) if body else b""
 
 
 class Cache:
     """Tiles by (layer, version, z, x, y), gzipped; b"" is an empty tile.
 
     folder: where they lie on disk, made when needed. memory, disk: bytes that are kept at most; on disk only
-    tiles with something in them, and nothing new once it is full, until a newer version empties it.
+    large tiles, as a small one is made in the time that its file takes, and nothing new once it is full, until a newer
+    version empties it.
     """
 
     def __init__(self, folder, *, memory=32_000_000, disk=256_000_000):
         self._folder = Path(folder)
-        self._mark = filecache.fingerprint(mvt, sys.modules[__name__], catalogue)
+        self._mark = filecache.fingerprint(mvt, drawing, sys.modules[__name__], catalogue)
         self._disk = disk
         self.recent = filecache.Recent(memory)
+        self._making = threading.Lock()
         self._on_disk = {}  # (layer, version): bytes
         self._lock = threading.Lock()
 
@@ -85,8 +174,9 @@ class Cache:
         if body is None:
             body = self._read(key)
             if body is None:
-                body = make()
-                body = gzip.compress(body, 6, mtime=0) if body else b""
+                with self._making:
+                    body = make()
+                body = squeezed(body)
                 self._write(key, body)
             self.recent.put(key, body)
         return body
@@ -106,7 +196,7 @@ class Cache:
         with self._lock:
             if (layer, version) not in self._on_disk:
                 self._begin(layer, version)
-            if not body or sum(self._on_disk.values()) + len(body) > self._disk:
+            if len(body) < LARGE or sum(self._on_disk.values()) + len(body) > self._disk:
                 return
             self._on_disk[layer, version] += len(body)
         path = self._path(key)

@@ -10,8 +10,9 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server import cql2, sieve
-from server.cql2 import FilterError, Folded, Interval, Literal, Logic, Predicate, Property
+from server import cql2, cql2tokens, cql2tree, sieve
+from server.cql2tokens import FilterError
+from server.cql2tree import Folded, Interval, Literal, Logic, Predicate, Property
 
 KINDS = {
     "name": "text", "kind": "text", "people": "number", "share": "number", "valid_from": "date", "valid_to": "date",
@@ -177,9 +178,9 @@ def test_days(text, rows):
 
 
 def test_every_function_of_the_language_can_be_applied():
-    assert set(sieve.SPATIAL) == cql2.SPATIAL
-    assert set(sieve.TEMPORAL) == cql2.TEMPORAL
-    assert set(sieve.COMPARISONS) == set(cql2.COMPARISONS)
+    assert set(sieve.SPATIAL) == cql2tree.SPATIAL
+    assert set(sieve.TEMPORAL) == cql2tree.TEMPORAL
+    assert set(sieve.COMPARISONS) == set(cql2tree.COMPARISONS)
 
 
 def test_the_tree():
@@ -191,10 +192,10 @@ def test_the_tree():
         )),
         Predicate("t_after", (Property("valid_from", "date"), Literal(date(2025, 7, 1), "date"))),
     ))  # fmt: skip
-    assert cql2.properties(node) == {"kind", "name", "valid_from"}
+    assert cql2tree.properties(node) == {"kind", "name", "valid_from"}
     interval = cql2.parse("T_DURING(valid_to, INTERVAL(valid_from, '..'))", KINDS)
     assert interval.operands[1] == Interval(Property("valid_from", "date"), None)
-    assert cql2.properties(interval) == {"valid_from", "valid_to"}
+    assert cql2tree.properties(interval) == {"valid_from", "valid_to"}
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,7 @@ def test_errors_are_told_in_the_readers_language():
 
     with pytest.raises(FilterError) as caught:
         cql2.parse("kind = 5", KINDS)
-    assert "A TEXT IS NEEDED" in cql2.translated(caught.value, shout)
+    assert "A TEXT IS NEEDED" in cql2tokens.translated(caught.value, shout)
 
 
 def test_no_pattern_is_slow():
@@ -372,4 +373,4 @@ def test_anything_typed_is_a_filter_or_a_sentence(text):
         return
     mask = sieve.apply(node, column, lambda: SHAPES, len(SHAPES))
     assert mask.dtype == bool and mask.shape == (len(SHAPES),)
-    assert cql2.properties(node) <= set(KINDS)
+    assert cql2tree.properties(node) <= set(KINDS)

@@ -14,6 +14,7 @@ from layers.geopackage import SRID
 from server import cql2, listings
 from server.collections import Collection, Selection, frame_of
 from server.console import CommandError, open_services
+from server.cql2tokens import FilterError, translated
 from server.i18n import LANGUAGES, translations
 from server.parameters import CQL2_KIND
 
@@ -168,8 +169,8 @@ def _tree(text, held):
     kinds = {f.name: CQL2_KIND[f.kind] for f in held.fields} | ({"geometry": "geometry"} if held.spatial else {})
     try:
         return cql2.parse(text, kinds)
-    except cql2.FilterError as e:
-        why, why_vi = (cql2.translated(e, _gettext(code)) for code in ("en", "vi"))
+    except FilterError as e:
+        why, why_vi = (translated(e, _gettext(code)) for code in ("en", "vi"))
         raise _refused("--where: {why}", "--where: {why_vi}", why=why, why_vi=why_vi) from None
 
 
