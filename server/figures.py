@@ -1,7 +1,7 @@
 """The figures behind every page, export and command: one query each, kept by data version.
 
-The ledger needs units, plant states and links; they are made here from snapshots of the store, with
-the formulas of geo/coverage.py. Nothing is computed twice for one version of the data, and the map,
+The ledger needs units, plant states and links; server/ledgerinputs.py makes them from snapshots of
+the store, with the formulas of geo/coverage.py. Nothing is computed twice for one version of the data, and the map,
 the table, the legend and the download of a page all read the same rows.
 """
 
@@ -11,20 +11,17 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import pandas as pd
 
 from geo import coverage, places
-from geo.coverage import PARTS, SCENARIOS, TREATED, Range
+from geo.coverage import SCENARIOS, TREATED
 from layers import boundaries, rasters
-from server import estimates
+from layers.surfaces import WARD_KINDS
+from server import coveragerows, estimates, ledgerinputs
 
 LEVELS = ("ward", "district", "city", "zone")
 UNITS = {"today": "ward", "districts": "district", "old-city": "city"}  # boundaries to tell figures on: level
 PLACED = ("industrial_zones", "treatment_plants", "port_areas", "waste_sites", "hotspots", "stations")
-WARD_KINDS = ("ward", "commune", "special_zone")
-NOT_TREATED = tuple(p for p in PARTS if p not in TREATED)
-KNOWN_GAP = tuple(p for p in NOT_TREATED if p != "unknown")
 NO_DISTRICT = "NONE"
 _OLD_CITY, _OTHER_SIDE, _OTHER_DISTRICT = "HP-2024", "HD-2024", "HD"
 WASTE_WATER_KEYS = (
@@ -35,15 +32,6 @@ WASTE_WATER_KEYS = (
 )
 _KEEP, _TRIES = 64, 5
 log = logging.getLogger("cangxanh")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Tables of the ledger: units (by code, with names, kind, people, generation, basis) and plant states."""
-
-    units: pd.DataFrame
-    states: pd.DataFrame
-    version: str
 
 
 @dataclass(frozen=True)
@@ -110,88 +98,18 @@ class Figures:
 
     def inputs(self):
         """Units, plant states and links of the ledger."""
-        return self.kept("inputs", self._inputs)
+        return self.kept("inputs", lambda: ledgerinputs.inputs(self.store, self.version()))
 
     def norms(self):
         """The norms by code: geo.coverage.Range."""
-        rows = self.store.snapshot("norms")
-        return {r.code: Range(r.value_low, r.value_likely, r.value_high) for r in rows.itertuples()}
-
-    def _inputs(self):
-        norms = self.norms()
-        units = pd.concat([self._wards(norms), self._zones(norms), self._ports()]).sort_index()
-        return Inputs(units, self.store.snapshot("plant_states"), self.version())
+        return ledgerinputs.norms(self.store)
 
     def links(self, as_of):
         """Service links in force at a date: those of the table, and by overlay those of service areas.
 
         A link from a service area takes the place of one in the table for the same unit and plant.
         """
-        return self.kept("links", self._links, as_of)
-
-    def _links(self, as_of):
-        links = coverage.in_force(self.store.snapshot("service_links"), as_of)
-        if self.population is None:
-            return links
-        made, warnings = rasters.service_links(self.store, self.population, as_of)
-        for sentence in warnings:
-            log.warning(sentence)
-        if made is None:
-            return links
-        pairs = set(zip(made["unit"], made["destination"], strict=True))
-        known = [pair in pairs for pair in zip(links["unit"], links["destination"], strict=True)]
-        links = links[~np.array(known, dtype=bool)].copy()
-        # who lives in a service area is served from there; the other links share what is left
-        left = 1 - made.groupby("unit")["share_likely"].sum().reindex(links["unit"]).fillna(0.0).to_numpy()
-        total = links.groupby("unit")["share_likely"].transform("sum").to_numpy()
-        factor = np.where(total > left, np.divide(left, total, out=np.ones_like(total), where=total > 0), 1.0)
-        for s in SCENARIOS:
-            links[f"share_{s}"] *= np.clip(factor, 0, 1)
-        return pd.concat([links, made], ignore_index=True)
-
-    def _wards(self, norms):
-        rows = self.store.snapshot("admin_units")
-        rows = rows[rows["kind"].isin(WARD_KINDS)].set_index("code")
-        out = pd.DataFrame(rows[["name_vi", "name_en", "kind", "population", "source", "confidence"]])
-        out = out.rename(columns={"population": "people"})
-        for urban, supply in ((True, norms["supply_urban"]), (False, norms["supply_rural"])):
-            mine = (rows["kind"] == "ward") == urban
-            made = coverage.domestic_generation(rows.loc[mine, "population"], supply, norms["return_share"])
-            out.loc[mine, list(SCENARIOS)] = made
-        out["basis"] = np.where(rows["kind"] == "ward", "people_urban", "people_rural")
-        out["confidence"] = rows["population_confidence"]
-        return out
-
-    def _zones(self, norms):
-        rows = self.store.snapshot("industrial_zones").set_index("code")
-        # the economic zone is served park by park; its parks are the units
-        rows = rows[(rows["kind"] != "economic_zone") & rows["state"].isin(["operating", "unknown"])]
-        city = norms["occupancy"]
-        own = rows["occupancy_pct"] / 100
-        share = pd.DataFrame({s: own.fillna(getattr(city, s)) for s in SCENARIOS}, index=rows.index)
-        by_area = coverage.industrial_generation(rows["area_ha"], share, norms["industry_per_ha"])
-        by_licence = share.mul(rows["licensed_m3d"], axis=0)
-        measured = pd.DataFrame(dict.fromkeys(SCENARIOS, rows["measured_m3d"]), index=rows.index)
-        # what runs in a place that is not known to operate is not known either
-        made = measured.fillna(by_licence).fillna(by_area).where(rows["state"] == "operating")
-        out = pd.DataFrame(rows[["name_vi", "name_en", "kind", "source", "confidence"]])
-        out[list(SCENARIOS)] = made
-        out["people"] = np.nan
-        out["basis"] = np.select(
-            [made["likely"].isna(), rows["measured_m3d"].notna(), rows["licensed_m3d"].notna()],
-            ["none", "measured", "licensed"],
-            "area",
-        )
-        return out
-
-    def _ports(self):
-        rows = self.store.snapshot("port_areas").set_index("code")
-        rows = rows[rows["kind_en"] != "system"]  # the group row stands for all the others
-        out = pd.DataFrame(rows[["name_vi", "name_en", "source", "confidence"]]).assign(kind="port", people=np.nan)
-        for s in SCENARIOS:
-            out[s] = rows["declared_m3d"]
-        out["basis"] = np.where(rows["declared_m3d"].notna(), "declared", "none")
-        return out
+        return self.kept("links", lambda day: ledgerinputs.links(self.store, self.population, day), as_of)
 
     def ledger(self, as_of, with_building=False):
         """The balanced ledger at a date."""
@@ -261,14 +179,14 @@ class Figures:
         else:
             summary = coverage.roll_up(result, self.members(by))
             names = self._group_names(by, summary.groups)
-        rows = _rows(summary, names)
+        rows = coveragerows.rows(summary, names)
         if by == "zone":
             rows = [r for r in rows if r["kind"] not in WARD_KINDS]
             some = [i for i, u in enumerate(result.units) if units.at[u, "kind"] not in WARD_KINDS]
             total = coverage.Summary(pd.Index(["total"]), result.worlds[:, some].sum(axis=1, keepdims=True))
         else:
             total = coverage.whole(result)
-        total = _rows(total, None)[0]
+        total = coveragerows.rows(total, None)[0]
         if by != "zone":
             people = self._people(result, by)
             for r in rows:
@@ -278,13 +196,13 @@ class Figures:
         guessed = {}
         if by in ("district", "city"):
             links, _told = self.ward_links(by)
-            guessed = estimates.by_group(result, links, self.members(by), units["people"], NOT_TREATED)
+            guessed = estimates.by_group(result, links, self.members(by), units["people"], coveragerows.NOT_TREATED)
         for r in rows:
             r["facilities"] = facilities.get(r["code"])
             r["outside"] = r["code"] in (_OTHER_DISTRICT, _OTHER_SIDE)
             r["estimate"] = guessed.get(r["code"])
         uncounted = self._uncounted(result)
-        bare = [_bare(u, facilities) for u in uncounted if by == "zone" and u["code"] in facilities]
+        bare = [coveragerows.bare(u, facilities) for u in uncounted if by == "zone" and u["code"] in facilities]
         return Coverage(by, as_of, with_building, rows, total, result, uncounted, bare, self.version())
 
     def _group_names(self, by, groups):
@@ -293,7 +211,7 @@ class Figures:
         names.loc[names.index.isin(groups), "basis"] = "sum"
         if NO_DISTRICT in groups:
             names.loc[NO_DISTRICT, ["name_vi", "name_en", "kind", "confidence", "basis"]] = [
-                *_nowhere(by), by, "low", "sum",
+                *coveragerows.nowhere(by), by, "low", "sum",
             ]  # fmt: skip
         return names
 
@@ -319,7 +237,7 @@ class Figures:
         units = coverage.by_unit(result)
         share = units.share(TREATED)
         table = pd.DataFrame({"all": people} | {f"treated_{s}": people * share[s] for s in SCENARIOS})
-        for name, parts in (("not_treated", KNOWN_GAP), ("unknown", ("unknown",))):
+        for name, parts in (("not_treated", coveragerows.KNOWN_GAP), ("unknown", ("unknown",))):
             table[name] = people * units.share(parts)["likely"]
         members = self.members(by)
         members = members[members["unit"].isin(result.units)]
@@ -337,7 +255,7 @@ class Figures:
         result = self.ledger(as_of)
         old = [i for i, u in enumerate(result.units) if u in admin.index and admin.at[u, "side"] == "Hải Phòng"]
         some = coverage.Summary(pd.Index(["old"]), result.worlds[:, old].sum(axis=1, keepdims=True))
-        return _three(some.share(TREATED).loc["old"])
+        return coveragerows.three(some.share(TREATED).loc["old"])
 
     def coverage_notes(self, view):
         """Facts beside a coverage view: how many units are in it and in no sum, and which plants were counted."""
@@ -435,58 +353,3 @@ class Figures:
             }
             for u in result.uncounted
         ]
-
-
-def _rows(summary, names):
-    """One dict per group: code, names, and every figure as {low, likely, high} in m³/day or as a share.
-
-    parts: the low, likely and high case, which add up to generated. spans: the least and greatest of
-    each part over all cases, for showing one part alone.
-    """
-    generated = summary.generated()
-    parts = {s: summary.parts(s) for s in SCENARIOS}
-    amounts = {"treated": TREATED, "gap": NOT_TREATED, "known_gap": KNOWN_GAP, "unknown": ("unknown",)}
-    shares = {"treated_share": TREATED, "to_standard_share": PARTS[:1], "unknown_share": ("unknown",)}
-    amounts = {name: summary.amount(which) for name, which in amounts.items()}
-    shares = {name: summary.share(which) for name, which in shares.items()}
-    spans = {p: summary.amount((p,)) for p in PARTS}
-    out = []
-    for code in summary.groups:
-        row = {"code": code, "generated": _three(generated.loc[code])}
-        if names is not None:
-            row |= {k: None if pd.isna(v) else v for k, v in names.loc[code].items()}
-        row["parts"] = {p: {s: float(parts[s].at[code, p]) for s in SCENARIOS} for p in PARTS}
-        row["spans"] = {p: _three(frame.loc[code]) for p, frame in spans.items()}
-        row |= {name: _three(frame.loc[code]) for name, frame in (amounts | shares).items()}
-        out.append(row)
-    return out
-
-
-def _bare(unit, facilities):
-    """A row of a zone whose waste water is not known: it has a place and a plant or none, but no figures."""
-    nothing = dict.fromkeys(SCENARIOS)
-    names = (
-        "generated",
-        "treated",
-        "gap",
-        "known_gap",
-        "unknown",
-        "treated_share",
-        "to_standard_share",
-        "unknown_share",
-    )
-    return unit | dict.fromkeys(names, nothing) | {
-        "parts": dict.fromkeys(PARTS, nothing), "spans": dict.fromkeys(PARTS, nothing), "confidence": "low", "basis": "none",
-        "people": None, "facilities": facilities[unit["code"]],
-    }  # fmt: skip
-
-
-def _nowhere(by):
-    """Names of what no old unit is known of."""
-    if by == "district":
-        return "Khu, cụm công nghiệp chưa rõ đơn vị cấp huyện cũ", "Zones whose old district is not known"
-    return "Phường, xã chưa rõ đơn vị cũ", "Units whose old unit is not known"
-
-
-def _three(values):
-    return {s: None if pd.isna(values[s]) else float(values[s]) for s in SCENARIOS}

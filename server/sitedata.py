@@ -23,7 +23,8 @@ from pyproj import CRS
 from geo import coverage, population
 from geo.grids import in_crs, resampled, study_grid
 from layers import rasters
-from server.figures import KNOWN_GAP, NOT_TREATED, WARD_KINDS
+from server.coveragerows import KNOWN_GAP, NOT_TREATED
+from server.figures import WARD_KINDS
 from server.i18n import N_
 from server.sitekinds import SOLID, TABLE_FILE
 from server.sitespec import SpecError
