@@ -18,9 +18,9 @@ EFFORTS = {
                        unlimited_pairs=300_000, nodes=20_000),
 }  # fmt: skip
 HOW = {
-    "quick": N_("Quick: a third of the usual time; content within 1 %% of the best possible"),
-    "usual": N_("Usual: content within 0.1 %% of the best possible"),
-    "thorough": N_("Thorough: two to ten times the usual time; as near to the best as can be proven"),
+    "quick": N_("Quick: gap up to 1 %%, a third of the time"),
+    "usual": N_("Usual: gap up to 0.1 %%"),
+    "thorough": N_("Thorough: proven where it can be, 2 to 10 times as long"),
     "own": N_("Values of your own, below"),
 }
 COUNTS = {

@@ -11,7 +11,12 @@ from markupsafe import Markup
 from server.charts import INK, QUIET
 
 BRAND, WARM, LINE = "#0b5c56", "#c4501b", "#dcdcd2"
-POINTS = ((6, True), (6, False), (4.5, True), (8, False))  # radius and whether full, of layeruses.Look.form; as in js/plan-map.js
+POINTS = (
+    (6, True),
+    (6, False),
+    (4.5, True),
+    (8, False),
+)  # radius and whether full, of layeruses.Look.form; as in js/plan-map.js
 CURVE = {"width": 240, "height": 112, "left": 30, "right": 8, "top": 8, "bottom": 24}
 
 

@@ -12,7 +12,6 @@ from server.i18n import language, m3, number, percent, significant
 from server.i18n import text as both
 from server.planwords import kinds_word, phrase, words_of
 
-ASKED = 250  # m: the radius proposed for a block
 T_AS_M3 = 100.0  # a person makes about 0.1 m³ of waste water and about 1 kg of waste a day: circles of the same size
 MOST_CORNERS = 4_000  # of a layer of the study on the map
 
@@ -120,7 +119,7 @@ def layers(study, result, names):
     )
     made = [
         Raster("score", _("How suitable the land is"), address, area),
-        Raster("reasons", "", address, area, bits=0, opacity=0.9),
+        Raster("reasons", "", address, area, bits=reasons_shown(result), opacity=0.9),
     ]
     made += [shapes for shapes, *_rest in own(result)]
     load = result.get("unit", "m3_day")
@@ -134,14 +133,20 @@ def layers(study, result, names):
     standing = tuple(_plant(p, unit) for p in result["plants"] if p["lon"] is not None)
     if standing:
         made.append(maps.plant_layer(standing, _("Plants that stand")))
-    free = tuple(_candidate(c, names) for c in result["candidates"] if not c["chosen"])
-    made.append(
-        Marks("candidates", _("Other sites that were weighed"), "candidates", free[: maps.MAX_EMBEDDED], on=False)
-    )
-    made.append(
-        Marks("sites", _("Chosen sites"), "sites", tuple(_site(s, study, names, unit) for s in result["sites"]))
-    )
+    free = tuple(_candidate(c, names) for c in result["candidates"] if not c["chosen"])[: maps.MAX_EMBEDDED]
+    sites = tuple(_site(s, study, names, unit) for s in result["sites"])
+    if free:
+        made.append(Marks("candidates", _("Other sites that were weighed"), "candidates", free, on=False))
+    if sites:
+        made.append(Marks("sites", _("Chosen sites"), "sites", sites))
     return made
+
+
+def reasons_shown(result):
+    """The reasons that are drawn at first: none, but where no land is left all of them, as they are then the answer."""
+    if result["plan"] is not None or not result["infeasible"] or result["infeasible"]["rule"] != "no_site":
+        return 0
+    return sum(4 << rule["bit"] for rule in result["rules"] if rule["bit"] is not None)
 
 
 def _middles(result):
@@ -243,7 +248,7 @@ def key(result, layers_of):
     states = Counter(p["state"] for p in result["plants"] if p["lon"] is not None)
     return {
         "score": plancharts.score_key(steps, title=_("Suitability from 0 to 1"), low=_("0 poor"), high=_("1 good")),
-        "reasons": reasons, "signs": [{"family": "state", "code": s, "count": n} for s, n in states.items()],
+        "reasons": reasons, "shown": reasons_shown(result), "signs": [{"family": "state", "code": s, "count": n} for s, n in states.items()],
         "capacity": m3(result["laws"][0]["capacity_m3_day"]) if result["laws"] else "",
         "own": [{"swatch": plancharts.own_swatch(shapes.look, kinds), "name": name, "source": source, "kinds": kinds_word(kinds), "uses": uses}
                 for shapes, name, source, kinds, uses in own(result)],

@@ -47,12 +47,12 @@ def answer(services, study, settings):
         "plants": [plantables.plant(p) for p in result["plants"]], "notes": [n[language()] for n in result["notes"]],
         "sources": [source_word(s) for s in result["sources"]], "versions": plantables.versions(result["prints"]), "laws": plantables.laws(result),
         "refused": [plantables.refused(r, layers) for r in result["refused"]],
-        "files": _files(services, study["code"]), "row": {"changed": moment(study["changed_at"])},
+        "files": _files(services, study["code"], result["plan"]), "row": {"changed": moment(study["changed_at"])},
         "technology": technology_word(result["spec"]["facility"]["technology"]), "as_of": day(result["as_of"]),
         "weights": [(words_of("criterion", c["code"], layers, load), percent(c["weight"]), c["status"]) for c in result["criteria"]],
         "ahp": result["ahp"] and _("Consistency ratio of the answers on pairs: %(ratio)s (up to 0.10 is accepted).",
                                    ratio=number(result["ahp"]["ratio"], 2)),
-        "served": plantables.served(result, names), "asked": planmap.ASKED,
+        "served": plantables.served(result, names),
         "effort": planadvanced.said(result["spec"]),
     }  # fmt: skip
 
@@ -109,7 +109,8 @@ def status_words(result):
     """How good the answer is proven to be, in words."""
     plan = result["plan"]
     if plan is None:
-        return words_of("binding", result["infeasible"]["rule"]) if result["infeasible"] else ""
+        why = result["infeasible"]
+        return _("What stands in the way: %(what)s.", what=words_of("binding", why["rule"])) if why else ""
     load, money = unit_of(result), result["spec"]["money"]
     value, bound = _of_goal(plan, plan["value"], load, money), _of_goal(plan, plan["bound"], load, money)
     status = words_of("status", plan["status"])
@@ -171,11 +172,12 @@ def _standing(plan, result):
     return _("plants that stand take %(m3)s %(unit)s", m3=m3(taken), unit=unit_of(result)) if taken else ""
 
 
-def _files(services, code):
+def _files(services, code, plan):
     there = services.studies.paths(code)
     sheets = [
         {"label": _("Sheet (PDF)"), "url": url_for("scenarios.study_sheet", code=code, size=size), "note": size}
         for size in ("A4", "A3")
+        if plan is not None
     ]
     words = {"xlsx": _("Tables (XLSX)"), "gpkg": _("Map layers (GeoPackage)"), "replay": _("Replay file")}
     out = []

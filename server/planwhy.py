@@ -4,7 +4,7 @@ from server import planplaces, sitekinds, siteworld
 from server.forms import FormError, text_of
 from server.i18n import gettext as _
 from server.i18n import language, m3, number, percent
-from server.planwords import measure, source_word, words_of
+from server.planwords import load_word, measure, source_word, words_of
 from server.quantities import quantity
 
 MARKS = {"broken": "✗", "kept": "✓", "open": "?"}
@@ -37,6 +37,7 @@ def explained(services, study, lon, lat):
         "lat": f"{found['lat']:.5f}", "lon": f"{found['lon']:.5f}",
         "where": _("%(lat)s, %(lon)s (latitude, longitude); measured from the edge of the plot.", lat=f"{found['lat']:.5f}", lon=f"{found['lon']:.5f}"),
         "rules": rules, "criteria": [_criterion(c, layers, siteworld.load_unit(study["spec"])) for c in found["criteria"]],
+        "unit": load_word(study["spec"]),
         "score": "" if found["score"] is None else _("Suitability %(score)s of 1.", score=number(found["score"], 2)),
         "sizes": [
             {"capacity": m3(s["capacity_m3_day"]), "allowed": s["allowed"],
@@ -61,7 +62,7 @@ def _rule(rule, layers):
         "code": rule["code"], "word": word, "state": state, "mark": MARKS[state], "sentence": sentence,
         "state_word": said + (f" ({'; '.join(why)})" if why else ""), "source": source_word(rule["source"]),
         "measured": measure(rule["measured"], unit), "limit": measure(rule["limit"], unit),
-        "by": measure(rule["by"], unit) if rule["by"] else ("–" if state != "kept" else _("nothing")),
+        "by": measure(rule["by"], unit) if rule["by"] else ("–" if state != "kept" else _("nothing is missing")),
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import re
 
 from server import citations, loadwords, siteworld
-from server.i18n import N_, language, ngettext, number, significant
+from server.i18n import N_, language, m3, ngettext, number, significant
 from server.i18n import gettext as _
 
 TECHNOLOGIES = {
@@ -101,7 +101,9 @@ def measure(value, unit):
         return "–"
     if unit == "m":
         return f"{number(value, 0)} m" if abs(value) >= 1 or value == 0 else f"{number(value, 1)} m"
-    return f"{number(value)} {words_of('unit', unit)}"
+    if unit in ("m3_day", "t_day"):
+        return f"{m3(value)} {words_of('unit', unit)}"
+    return f"{number(value, 1)} {words_of('unit', unit)}"
 
 
 def source_word(text):

@@ -80,7 +80,7 @@ def overview():
 @bp.post("/new")
 @allowed(*WRITERS)
 def new():
-    code = services().studies.create(user(), sitespec.default(services()))
+    code = services().studies.create(user(), sitespec.default(services()) | {"name": _("New study")})
     return redirect(url_for("plan.edit", code=code, step="goal"), 303)
 
 

@@ -151,6 +151,19 @@
     pairs.addEventListener("change", ask);
   }
 
+  /* --- values of one's own for the search unfold when they are chosen --- */
+
+  form.elements["effort.how"]?.addEventListener("change", ({ target }) => {
+    target.closest("fieldset").querySelector("details").open = target.value === "own";
+  });
+
+  /* --- the list of what is wrong names the fields --- */
+
+  for (const link of document.querySelectorAll(".error-box a[href^='#']")) {
+    const label = document.querySelector(`label[for="${CSS.escape(link.hash.slice(1))}"]`);
+    if (label) link.prepend(`${label.textContent.trim().replace(/\s+/g, " ")}: `);
+  }
+
   /* --- leaving with something typed --- */
 
   let typed = false;

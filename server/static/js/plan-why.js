@@ -22,9 +22,10 @@
     const body = el("tbody");
     for (const line of lines) body.append(line);
     table.append(body);
-    return el("div", { class: "table-region why-table", role: "region", tabindex: "0", "aria-label": caption }, table);
+    return el("div", { class: "table-region why-table is-stack", role: "region", tabindex: "0", "aria-label": caption }, table);
   }
 
+  const cell = (label, text) => el("td", { "data-label": label }, text);
   const small = (text) => (text ? el("small", {}, text) : null);
 
   function show(answer) {
@@ -35,11 +36,16 @@
       place.append(rows(t("Rules"), [t("Rule"), t("Here"), t("Limit"), t("Missing")], answer.rules.map((rule) =>
         el("tr", { class: `is-${rule.state}` },
           el("th", { scope: "row" }, el("span", { class: "why-mark", "aria-hidden": "true" }, rule.mark), " ", rule.word, el("small", {}, rule.state_word), small(rule.source)),
-          el("td", {}, rule.measured), el("td", {}, rule.limit), el("td", {}, rule.by)))));
+          cell(t("Here"), rule.measured), cell(t("Limit"), rule.limit), cell(t("Missing"), rule.by)))));
     }
     if (answer.criteria.length) {
       place.append(rows(t("Criteria"), [t("Criterion"), t("Here"), t("Value"), t("Weight")], answer.criteria.map((part) =>
-        el("tr", {}, el("th", { scope: "row" }, part.word), el("td", {}, part.measured), el("td", {}, part.value), el("td", {}, part.weight)))));
+        el("tr", {}, el("th", { scope: "row" }, part.word), cell(t("Here"), part.measured), cell(t("Value"), part.value), cell(t("Weight"), part.weight)))));
+    }
+    if (answer.sizes.length > 1) {
+      const line = el("p", { class: "small" });
+      answer.sizes.forEach((size, k) => line.append(k ? "; " : "", el("b", {}, `${size.capacity} ${answer.unit}`), `: ${size.words}`));
+      place.append(line);
     }
     if (answer.score) place.append(el("p", {}, answer.score));
     for (const sentence of answer.unchecked || []) place.append(el("p", { class: "note note-unknown" }, sentence));
@@ -79,7 +85,8 @@
     mark = L.circleMarker(at, { radius: 9, color: "#16252b", weight: 3, fillColor: "#ffd84d", fillOpacity: 0.9 }).addTo(cx.map);
     const card = cx.card({ name: head, note: sentence || score });
     card.append(el("a", { href: "#why", class: "map-card-more" }, t("All rules, block or force")));
-    mark.bindPopup(card, { autoPanPadding: [20, 60] }).openPopup();
+    const room = cx.map.getSize().x - 100; // beside the buttons of the map
+    mark.bindPopup(card, { maxWidth: Math.max(160, Math.min(300, room)), autoPanPaddingTopLeft: [12, 60], autoPanPaddingBottomRight: [64, 12] }).openPopup();
   }
 
   form.addEventListener("submit", (event) => {
