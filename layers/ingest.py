@@ -374,8 +374,9 @@ def _has_curves(path, layer):
 
 def _unreadable(shown, error):
     return LayerError.of(
-        "{name} cannot be read ({why}).", "{name} không đọc được ({why}).", name=shown,
-        why=(str(error).splitlines() or [type(error).__name__])[0],
+        "{name} cannot be read; it may be damaged or not whole ({why}).",
+        "{name} không đọc được; tệp có thể bị hỏng hoặc không trọn vẹn ({why}).", name=shown,
+        why=(str(error).splitlines() or [type(error).__name__])[0][:120],
     )  # fmt: skip
 
 

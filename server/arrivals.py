@@ -16,6 +16,7 @@ from geo import coordinates, crs, encoding
 from layers import boundaries, checks, ingest
 from layers.errors import said, vietnamese
 from layers.staging import key_text
+from layers.trials import alike
 from server import placing
 from server.i18n import N_
 from server.readings import ImportRefused, placement_of
@@ -267,13 +268,15 @@ class Arrival:
             keys = self._keys(made)
             if mode == "upsert":
                 made = _kept(held, layer, made, keys, fill)
+            made = _unplaced(layer, made, fill)
             made = ingest.fill_blanks(made, {k: v for k, v in fill.items() if k not in layer.key})
-            made = self._file_under(made, held, keys, fill, mode)
+            made, fresh = self._file_under(made, held, keys, fill, mode)
             staging.take_keys(numbers, keys)
             checked, refused, at = checks.sift(layer, made, alone=True)
             refused = [p.at(int(numbers[p.row])) for p in refused]
             refused += self._unreadable(frame, numbers, at, unread, lost)
             refused += self._there_already(held, made, keys, numbers) if mode == "append" else []
+            self._filed.update(made["filed_under"].iloc[i] for i in at if i in fresh)
             staging.take(numbers[at], checked, [keys[i] or key_text((None,)) for i in at])
             staging.refuse(refused)
             staging.repaired(_renumbered(checked.repairs, numbers[at]))
@@ -291,19 +294,22 @@ class Arrival:
         staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
         self._tell(elsewhere, differing, repaired, label_points)
         self._tell_filed()
+        if left := self.left_out():
+            self.notes.append(
+                said("Columns of no field, left out: {names}.", "Các cột không vào trường nào, đã bỏ qua: {names}.",
+                     names=", ".join(map(str, left)))
+            )  # fmt: skip
 
     def _file_under(self, made, held, keys, fill, mode):
-        """The rows with the boundary version that new ones were filed under, where the file has no such column."""
+        """(the rows with the boundary version that new ones were filed under where the file does not say it, which)."""
         name = "filed_under"
         if self.today is None or name not in self.layer.by_name or name in self.match.values() or name in fill:
-            return made
+            return made, ()
         at = held.find([k or "" for k in keys]) if mode != "append" else np.full(len(made), -1)
         values = np.array([None] * len(made), dtype=object)
         values[at >= 0] = held.frame[name].to_numpy(dtype=object)[at[at >= 0]]
-        found = boundaries.filed_under(self.store, made[at < 0], self.today)
-        values[at < 0] = found
-        self._filed.update(found)
-        return made.assign(**{name: pd.Series(values, index=made.index, dtype=object)})
+        values[at < 0] = boundaries.filed_under(self.store, made[at < 0], self.today)
+        return made.assign(**{name: pd.Series(values, index=made.index, dtype=object)}), set(np.flatnonzero(at < 0))
 
     def _tell_filed(self):
         unknown = self._filed.pop(None, 0)
@@ -453,6 +459,14 @@ def _numbered(made, layer, fill, numbers):
     return ingest.fill_blanks(made, {k: v for k, v in fill.items() if k in layer.key and "#" not in str(v)})
 
 
+def _unplaced(layer, made, fill):
+    """The rows, of which those that have no place say so, instead of taking the quality that was given for all."""
+    if not layer.geometry or "geometry_quality" not in fill:
+        return made
+    held = made["geometry_quality"] if "geometry_quality" in made else pd.Series(None, index=made.index, dtype=object)
+    return made.assign(geometry_quality=held.mask(held.isna() & made.geometry.isna().to_numpy(), "none"))
+
+
 _OF_THE_PLACE = ("geometry_quality", "coord_accuracy_m", "coord_source")
 
 
@@ -460,13 +474,16 @@ def _kept(held, layer, made, keys, fill):
     """Rows that are in the store already keep their fields, and place, where the file has no such column."""
     at = held.find([k or "" for k in keys])
     known = at >= 0
-    placed = layer.geometry is not None and made.geometry.notna().any()
+    moved = np.zeros(len(made), dtype=bool)
+    if layer.geometry:
+        before = held.frame.geometry.to_numpy()[at[known]]
+        moved[known] = made.geometry.notna()[known] & ~alike(before, made.geometry.to_numpy()[known])
     for f in layer.fields:
-        if placed and f.name in _OF_THE_PLACE and f.name in fill:
-            continue  # it speaks of the place, and the place is new
         if f.name not in made.columns:
             values = pd.Series([None] * len(made), index=made.index, dtype=object)
             values[known] = held.frame[f.name].to_numpy(dtype=object)[at[known]]
+            if f.name in _OF_THE_PLACE and f.name in fill:
+                values[moved] = None  # it speaks of the place, and the place is new
             made[f.name] = values
     if layer.geometry and made.geometry.isna().all():
         shapes = np.full(len(made), None, dtype=object)

@@ -145,9 +145,10 @@ class Imports:
         with self.store.reading() as con:
             return self._row(con, number)
 
-    def recent(self, most=20):
-        """The newest first; without those whose file never came whole."""
+    def recent(self, most=20, before=None):
+        """The newest first, of those with a smaller number than `before`; without those whose file never came whole."""
         query = sa.select(_imports).where(_imports.c.state.not_in(("coming", "dropped")))
+        query = query if before is None else query.where(_imports.c.number < before)
         with self.store.reading() as con:
             rows = con.execute(query.order_by(_imports.c.number.desc()).limit(most)).mappings()
             return [self.settled(_import(r)) for r in rows]

@@ -7,7 +7,7 @@ from layers.store import KEPT_FOR
 from server import atlas, importdesk, maps
 from server.citytime import local
 from server.docket import CLASSERS
-from server.i18n import N_, date, language, number, percent, text
+from server.i18n import N_, date, language, ngettext, number, percent, text
 from server.i18n import gettext as _
 
 STATE_WORDS = {
@@ -119,8 +119,9 @@ def steps(one, look, at):
 
 def place_state(one, look):
     """How the step of coordinates stands: skipped where there are none to choose."""
-    doctor = (look or {}).get("doctor")
-    return "done" if doctor else "skipped"
+    if not (look or {}).get("columns"):
+        return "todo"  # nothing is known of the file
+    return "done" if look.get("doctor") else "skipped"
 
 
 def opens(one, look, step):
@@ -173,7 +174,7 @@ def doctor(one, look):
     chosen = used or before
     readings = [
         r | {"id": f"reading_{i + 1}", "name": r[f"name_{language()}"], "chosen": r["option"] == chosen,
-             "remembered": r["option"] == before, "lines": list(_reading_lines(r))}
+             "remembered": r["option"] == before, "lines": list(_reading_lines(r, found.get("parts", ())))}
         for i, r in enumerate(found["readings"])
     ]  # fmt: skip
     return {
@@ -188,7 +189,10 @@ def _distance(metres):
     return f"{number(metres / 1000, 1)} km" if metres >= 1000 else f"{number(metres, 0)} m"
 
 
-def _reading_lines(r):
+def _reading_lines(r, parts):
+    if r["epsg"] is None:
+        for p in parts:
+            yield p[f"name_{language()}"], ngettext("%(num)s row", "%(num)s rows", p["rows"])
     if r.get("share_inside") is not None:
         yield _("Points in the city"), _share(r["share_inside"])
     if r.get("share_near") is not None:

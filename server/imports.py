@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geo import crs
+from geo import crs, encoding
 from layers import checks, ingest
 from layers.catalogue import ALL
 from layers.rows import frame_of
@@ -156,13 +156,14 @@ def _scratch(layer, folder):
 class Sample:
     """A column of a file: its name, its first different values as text, how many of the first rows have one, and
     the guessed field (None where none fits). role: "@x", "@y", "@pair" or "@wkt" for columns that say where a row
-    lies, else ""."""
+    lies, else "". encoding: of an old font in which its texts were written, None for others; the values are readable."""
 
     name: str
     values: tuple
     filled: int
     field: str | None
     role: str
+    encoding: str | None = None
 
 
 def samples(path, sheet=None, *, layer_name=None, most=5, name=None):
@@ -180,7 +181,9 @@ def samples(path, sheet=None, *, layer_name=None, most=5, name=None):
     for c in frame.columns:
         given = frame[c].dropna()
         values = tuple(dict.fromkeys(ingest.cell(v)[:80] for v in given[:1_000]))[:most]
-        out.append(Sample(str(c), values, len(given), guessed.get(c), places.get(c, "")))
+        old = encoding.survey([v for v in given if isinstance(v, str) and not v.isascii()])
+        values = values if old is None else tuple(encoding.mend(values, old))
+        out.append(Sample(str(c), values, len(given), guessed.get(c), places.get(c, ""), old and old.encoding))
     return tuple(out), source.sheets
 
 

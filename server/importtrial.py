@@ -66,7 +66,14 @@ def clear_winner(layers):
 def columns_document(samples):
     """The columns of a file for the page that matches them."""
     return [
-        {"name": s.name, "values": list(s.values), "filled": s.filled, "guess": s.field, "role": s.role}
+        {
+            "name": s.name,
+            "values": list(s.values),
+            "filled": s.filled,
+            "guess": s.field,
+            "role": s.role,
+            "encoding": s.encoding,
+        }
         for s in samples
     ]
 
@@ -90,6 +97,8 @@ def doctor_document(store, seen):
     return {
         "verdict": found.verdict, "reason_en": found.reason_en, "reason_vi": found.reason_vi,
         "declared_wrong": bool(found.declared_wrong), "rests_on": found.parts[0].rests_on if found.parts else None,
+        "parts": [{"name_en": p.first.name_en, "name_vi": p.first.name_vi, "rows": int((found.rows == i).sum())}
+                  for i, p in enumerate(found.parts)],
         "apart_m": _finite(seen.apart_m), "readings": readings, "rows": _rows_told(readings[:2], seen.named, wards),
     }  # fmt: skip
 

@@ -24,6 +24,7 @@ import rasterio
 import staffroom
 from rasterio.transform import from_origin
 
+from geo import encoding
 from layers import audit, starter
 from layers.catalogue import ALL
 from server import casebook, importdesk, importdoor, imports, jobs, worker
@@ -532,6 +533,32 @@ def test_facts_that_somebody_changed_after_the_import_are_kept(office):
     assert book.get("HS-9001").name_vi == "Kênh đỏ"
     act(office, number, "undo", role="administrator")
     assert book.get("HS-9001").stage == "received", "the case was opened by this file, but others have worked on it"
+
+
+def test_text_of_an_old_font_is_readable_where_columns_are_matched(office):
+    back = {v: k for k, v in encoding.TCVN3.items()}
+    old = "".join(back.get(c, c) for c in "Trạm xử lý nước thải Vĩnh Niệm").encode("cp1252")
+    rows = b"".join(b"B%d;" % i + old + b";dump\n" for i in range(30))
+    number = send(office, "cu.csv", b"Ma;Ten;kind\n" + rows, "waste_sites")
+    shown = page(office, number)
+    assert "Trạm xử lý nước thải Vĩnh Niệm" in shown and "written in TCVN3" in shown
+
+
+def test_a_file_that_cannot_be_read_leads_back_to_the_door(office):
+    number = send(office, "a.csv", "code;code;kind\nA;B;dump\n", "waste_sites")
+    assert one(office, number).state == "refused"
+    shown = office.page("planner", f"/admin/import/{number}")
+    assert 'href="/admin/import?layer=waste_sites"' in shown and "Send the mended file" in shown
+    assert "not needed" not in words(shown), "nobody knows yet whether it has coordinates"
+
+
+def test_older_imports_are_found(office):
+    for i in range(22):
+        office.services.imports.receive(office.users["planner"], f"a{i:02}.csv", io.BytesIO(b"x;y\n1;2\n"), 8)
+    first = office.page("planner", "/admin/import")
+    assert "a21.csv" in first and "a02.csv" in first and "a01.csv" not in first and 'href="/admin/import?before=3#recent"' in first
+    second = office.page("planner", "/admin/import?before=3")
+    assert "a01.csv" in second and "a02.csv" not in second and "Older imports" not in second and "The newest imports" in second
 
 
 def test_a_colleague_sees_how_far_an_import_is_but_does_not_stop_it(office):

@@ -135,6 +135,27 @@ def test_new_rows_are_filed_under_boundaries_and_the_trial_says_so(filled, tmp_p
     assert filled.snapshot("waste_sites").set_index("code").at["N2", "filed_under"] == "2024"
 
 
+def test_the_quality_that_is_given_for_all_speaks_of_places_that_the_file_brings(filled, tmp_path):
+    known = filled.snapshot("waste_sites").set_index("code")
+    stays, moves = known.index[known.geometry.geom_type == "Point"][:2]
+    bare = known.index[known.geometry.isna()][0]
+    x, y = known.geometry[stays].x, known.geometry[stays].y
+    rows = [
+        f"{stays};Bãi;dump;{x!r};{y!r}",
+        f"{moves};Bãi;dump;106.7;20.8",
+        f"{bare};Bãi;dump;;",
+        "N1;Bãi;dump;106.6;20.9",
+        "N2;Bãi;dump;;",
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["code;name_vi;kind;lon;lat", *rows]), encoding="utf-8")
+    reading = imports.reading_of("4326")
+    with imports.prepare(filled, "waste_sites", tmp_path / "x.csv", fill=FILL, reading=reading) as prepared:
+        assert not prepared.trial.refused, prepared.trial.refused
+        made = prepared.checked().rows.set_index("code")["geometry_quality"]
+    assert made[[moves, "N1"]].tolist() == ["surveyed"] * 2 and made["N2"] == "none"
+    assert made[stays] == known.at[stays, "geometry_quality"] and made[bare] == known.at[bare, "geometry_quality"]
+
+
 def test_a_file_that_says_the_boundaries_is_believed(filled, tmp_path):
     (tmp_path / "x.csv").write_text("code;name_vi;kind;filed_under\nN1;Bãi;dump;\nN2;Bãi;dump;2024\n", encoding="utf-8")
     fill = FILL | {"geometry_quality": "none"}

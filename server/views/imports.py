@@ -15,6 +15,7 @@ from server.security import allowed, takes_up_to
 
 bp = Blueprint("imports", __name__, url_prefix="/admin/import")
 IMPORTERS = ("planner", "administrator")
+SHOWN = 20  # imports on a page
 FORM_ROOM = 200_000  # bytes of a form beside the file in it
 
 
@@ -52,12 +53,15 @@ def overview():
 
 
 def start(errors=None, status=200):
-    now = services().now()
+    now, before = services().now(), request.args.get("before", type=int)
+    found = imports().recent(SHOWN + 1, before)
     return page(
         "import.html",
         status,
         errors=errors or {},
-        recent=[importpages.summary(one, now, security.user().role) for one in imports().recent()],
+        recent=[importpages.summary(one, now, security.user().role) for one in found[:SHOWN]],
+        older=found[SHOWN - 1].number if len(found) > SHOWN else None,
+        newer=before is not None,
         layers=importpages.layers_for(None, None, security.user().role),
         chosen=request.values.get("layer", ""),
         suffixes=SUFFIXES,
