@@ -22,6 +22,7 @@ SPARE_BYTES = 200 * 1024 * 1024  # never filled: the database needs room to go o
 KEPT, SMALL, ORIGINALS, COMING = "kept", "small", "originals", "coming"
 _SHA = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+_ASIDE = "-aside-"  # between folder and name of a file on its way out
 _FORGOTTEN_S = 3600  # a half-written file of this age has no writer any more
 
 
@@ -59,18 +60,25 @@ class Files:
         sha = self._checked(data, expected)
         if small is not None:  # first: where the photo is, its small picture is too
             self._write(self.folder / SMALL / sha[:2] / f"{sha}.jpg", small)
-        there = self._find(KEPT, sha)
-        if there is None or checksum(there.read_bytes()) != sha:
-            self._write(there or self.folder / KEPT / sha[:2] / f"{sha}{suffix}", data)
+        self._keep(KEPT, sha, suffix, data)
         return sha
 
     def put_original(self, data, *, expected=None):
         """Keep bytes as they were received, for staff only; returns their checksum. Raises FileError."""
         sha = self._checked(data, expected)
-        there = self._find(ORIGINALS, sha)
-        if there is None or checksum(there.read_bytes()) != sha:
-            self._write(there or self.folder / ORIGINALS / sha[:2] / f"{sha}.bin", data)
+        self._keep(ORIGINALS, sha, ".bin", data)
         return sha
+
+    def _keep(self, place, sha, suffix, data):
+        """Bytes that are there are touched only: from now on they are young, and drop() leaves them alone."""
+        there = self._find(place, sha)
+        try:
+            if there is not None and checksum(there.read_bytes()) == sha:
+                os.utime(there)
+                return
+        except FileNotFoundError:  # dropped at this moment
+            there = None
+        self._write(there or self.folder / place / sha[:2] / f"{sha}{suffix}", data)
 
     def path(self, sha):
         """Where a kept file lies; FileError("missing") when there is none."""
@@ -100,6 +108,37 @@ class Files:
             found = self._find(place, sha)
             if found is not None:
                 found.unlink(missing_ok=True)
+
+    def older(self, seconds):
+        """Checksums of files that nobody put within so many seconds, in none of the three folders."""
+        limit, old, young = time.time() - seconds, set(), set()
+        for place in (KEPT, SMALL, ORIGINALS):
+            for path in (self.folder / place).glob("??/*"):
+                (old if path.stat().st_mtime < limit else young).add(path.name.partition(".")[0])
+        return {sha for sha in old - young if _SHA.fullmatch(sha)}
+
+    def drop(self, sha, seconds):
+        """Delete what is kept under a checksum unless it was put within so many seconds; whether it went.
+
+        The caller knows that no row names it. Whoever puts the same bytes at this moment wins: a file is first moved
+        aside, and comes back when it turns out to have been touched; also at the next start, when this was cut short.
+        """
+        limit, aside = time.time() - seconds, []
+        for place in (KEPT, SMALL, ORIGINALS):
+            found = self._find(place, sha)
+            if found is None or found.stat().st_mtime >= limit:
+                continue
+            away = self.folder / COMING / f"{place}{_ASIDE}{found.name}"
+            with suppress(FileNotFoundError):
+                os.replace(found, away)
+                aside.append((found, away))
+        if any(away.stat().st_mtime >= limit for _found, away in aside):
+            for found, away in aside:
+                os.replace(away, found)
+            return False
+        for _found, away in aside:
+            away.unlink(missing_ok=True)
+        return bool(aside)
 
     def problems(self):
         """Files whose bytes are no longer those of their name: (folder, name), sorted."""
@@ -165,8 +204,11 @@ class Files:
     def _sweep(self):
         long_ago = time.time() - _FORGOTTEN_S
         for path in (self.folder / COMING).iterdir():
+            place, mark, name = path.name.partition(_ASIDE)
             with suppress(OSError):
-                if path.stat().st_mtime < long_ago:
+                if mark:
+                    os.replace(path, self.folder / place / name[:2] / name)
+                elif path.stat().st_mtime < long_ago:
                     path.unlink()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from layers import rasters, starter
 from layers.store import Store
-from server import directory
+from server import directory, leftovers
 from server.accounts import Accounts
 from server.caserows import CaseRows
 from server.citytime import CITY_TIME, local
@@ -54,7 +54,7 @@ class Services:
 
     def __post_init__(self):
         self.accounts = Accounts(self.store.data_dir)
-        self.files = Files(self.store.data_dir / "files")
+        self.files, self._swept = Files(self.store.data_dir / "files"), None
         self.gate = Publication(self.store, wards=self.ward_names, now=self.now)
         self.book = CaseRows(self.store, self.gate, now=self.now)
         self.reports = Reports(self.store, self.files, now=self.now, knows_case=self.book.knows, tie=self._tie)
@@ -72,9 +72,13 @@ class Services:
         self.book.link_in(con, user, case, "report", report)
 
     def rounds(self):
-        """What happens by itself: embargoes end, what was closed is watched, readers get their news. The codes that moved."""
+        """What happens by itself: embargoes end, what was closed is watched, readers get their news, and once a day uploads
+        that nothing names go. The codes that moved."""
         moved = [*self.gate.release(), *self.book.watch()]
         self.notices.round(self.store)
+        if self._swept != self.today():
+            leftovers.sweep(self.files, self.store.data_dir)
+            self._swept = self.today()
         return moved
 
     def close(self):

@@ -209,6 +209,7 @@ FLOORS = [
     {"server.siting", "server.scenarioledger", "server.studyplants"},
     {"server.scenariobook", "server.scenarioforms"},
     {"server.scenarios"},
+    {"server.leftovers"},
     {"server.services", "server.parameters", "server.documents", "server.layerwords"},
     {
         "server.openapi",
