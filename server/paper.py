@@ -118,6 +118,16 @@ class Paper(FPDF):
         papertable.draw(self, list(map(plain, heads)), rows, widths, numbers=numbers, size=size, strong=strong)
         self.ln(1.5 * self.k_text)
 
+    def section(self, title, heads, rows, widths, *, size=7.6, **more):
+        """A heading with its table, together on one page where they fit on one."""
+        plain_rows = [list(map(plain, row)) for row in (heads, *rows)]
+        high = papertable.height(self, plain_rows[0], plain_rows[1:], widths, size=size) + 12 * self.k_text
+        room = self.h - self.b_margin
+        if self.get_y() + high > room >= self.t_margin + high:
+            self.add_page()
+        self.heading(title)
+        self.table_of(heads, rows, widths, size=size, **more)
+
     def done(self):
         """The bytes; the files of the letters, which fpdf2 leaves open, are closed."""
         try:
@@ -307,7 +317,7 @@ class Map:
             pdf.set_fill_color(*(INK if i % 2 == 0 else (255, 255, 255)))
             pdf.rect(left + wide * i / 4, top, wide / 4, high, style="DF")
         pdf.face(6)
-        for share in (0, 0.5, 1):
+        for share in (0, 0.5, 1) if wide > 14 * pdf.k_text else (0, 1):
             text = plain(number(long * share / 1000) + (" km" if share == 1 else ""))
             pdf.text(left + wide * share - (0 if share == 0 else pdf.get_string_width(text) / 2), top - 1, text)
         ratio = round((1000 / self.scale) / 1000) * 1000

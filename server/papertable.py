@@ -27,23 +27,16 @@ def draw(pdf, heads, rows, widths, *, numbers=(), size, strong=()):
     A row higher than a page goes on on the next.
     """
     looks = {style: _look(pdf, style, size) for style in ("", "B")}
-    edges = [pdf.l_margin]
-    for w in widths:
-        edges.append(edges[-1] + pdf.epw * w / sum(widths))
-    step, floor = 3.7 * pdf.k_text, pdf.h - pdf.b_margin
-
-    def broken(row, look):
-        return [lines(text, look, right - left - 2 * PAD_X)
-                for text, left, right in zip(row, edges[:-1], edges[1:], strict=True)]  # fmt: skip
-
-    head = broken(heads, looks["B"])
+    edges = _edges(pdf, widths)
+    step, floor = _step(pdf), pdf.h - pdf.b_margin
+    head = _broken(heads, looks["B"], edges)
     if pdf.get_y() + _high(head, step) + step > floor:
         pdf.add_page()
     _row(pdf, head, looks["B"], edges, numbers, step, fill=True)
     room = floor - pdf.t_margin - _high(head, step)
     for i, row in enumerate(rows):
         look = looks["B" if i in strong else ""]
-        cells = broken(row, look)
+        cells = _broken(row, look, edges)
         at_once = max(map(len, cells)) if _high(cells, step) <= room else None
         while any(cells):
             fits = int((floor - pdf.get_y() - 2 * PAD_Y) // step)
@@ -53,6 +46,28 @@ def draw(pdf, heads, rows, widths, *, numbers=(), size, strong=()):
                 continue
             _row(pdf, [c[:fits] for c in cells], look, edges, numbers, step)
             cells = [c[fits:] for c in cells]
+
+
+def height(pdf, heads, rows, widths, *, size):
+    """Millimetres that draw() would take on one page."""
+    looks, edges = [_look(pdf, "B", size), *[_look(pdf, "", size)] * len(rows)], _edges(pdf, widths)
+    return sum(_high(_broken(row, look, edges), _step(pdf)) for row, look in zip([heads, *rows], looks, strict=True))
+
+
+def _step(pdf):
+    return 3.7 * pdf.k_text
+
+
+def _edges(pdf, widths):
+    out = [pdf.l_margin]
+    for w in widths:
+        out.append(out[-1] + pdf.epw * w / sum(widths))
+    return out
+
+
+def _broken(row, look, edges):
+    return [lines(text, look, right - left - 2 * PAD_X)
+            for text, left, right in zip(row, edges[:-1], edges[1:], strict=True)]  # fmt: skip
 
 
 def _look(pdf, style, size):

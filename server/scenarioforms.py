@@ -171,9 +171,9 @@ def plant_fields(values, errors=None, currency=""):
     years = [(str(y), str(y)) for y in range(FIRST_YEAR, LAST_YEAR + 1)]
     return [
         one("name", _("Name"), most=120),
-        one("year", _("Works from the year"), "choice", options=years, required=True),
         one("lat", _("Latitude"), "number", required=True, attributes={"placeholder": "20.8561"}),
         one("lon", _("Longitude"), "number", required=True, attributes={"placeholder": "106.6822"}),
+        one("year", _("Works from the year"), "choice", options=years, required=True),
         one("capacity_m3d", _("Capacity"), "number", unit=_("m³ a day"), required=True),
         one("within_m", _("Collects up to"), "number", unit=_("m, straight line"), required=True),
         one("serves", _("Serves"), "choice", options=[(k, _(v)) for k, v in SERVES.items()], required=True),

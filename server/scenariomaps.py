@@ -15,6 +15,8 @@ from server.outlines import frame, metres, round_length
 
 INK, QUIET, LAND, EDGE, SEA, NEW, LINE = "#16252b", "#4c5c5e", "#faf7ef", "#9fb0ab", "#eef3f4", "#0b5c56", "#0b5c56"
 
+LEAST_DEGREES = 0.16  # 17 km: a map of one plant still shows the wards about it
+
 
 def common_frame(figures, ratio=1.3):
     """One frame round the plants of all scenarios and what they serve, so that small maps can be compared."""
@@ -101,10 +103,15 @@ def layers(services):
 
 
 def bounds(figures):
-    """Where the large map opens: round the plants, else the whole city. ((south, west), (north, east))."""
+    """Where the large map opens: round the plants with what lies about them, else the whole city.
+
+    ((south, west), (north, east)).
+    """
     spots = [{"lon": p["lon"], "lat": p["lat"]} for p in figures["plants"]]
     spots += [{"lon": u["lon"], "lat": u["lat"]} for p in figures["plants"] for u in p["units"] if u["lon"] is not None]
-    return atlas.bounds_of(spots)
+    (south, west), (north, east) = atlas.bounds_of(spots)
+    tall, wide = max(LEAST_DEGREES - (north - south), 0.0) / 2, max(LEAST_DEGREES - (east - west), 0.0) / 2
+    return (south - tall, west - wide), (north + tall, east + wide)
 
 
 def drawn(figures):

@@ -116,10 +116,11 @@ def compared(columns, year):
     said of a value that is not known, nor of money in different currencies.
     """
     built = [bool(year_of(c["figures"], year)["built"]) for c in columns]
-    currencies = {c["scenario"].money.currency for c, there in zip(columns, built, strict=True) if there}
     by_column = [metrics(c["figures"], year, c["scenario"].money.currency) for c in columns]
     rows = []
     for same in zip(*by_column, strict=True):
+        currencies = {c["scenario"].money.currency for c, m, there in zip(columns, same, built, strict=True)
+                      if there and m["value"] is not None}  # fmt: skip
         comparable = same[0]["key"] not in MONEY or len(currencies) <= 1
         values = [m["value"] if comparable else None for m in same]
         # whoever builds nothing spends nothing and disturbs nobody: that is no merit to be named
@@ -182,10 +183,13 @@ def own_distances(columns, year):
     """The distances that planners entered and that count by a year, as sentences: one for each scenario that has some."""
     out = []
     for c in columns:
-        own = [p for p in c["figures"]["plants"] if p["law"]["by"] == "own" and p["year"] <= year]
-        if own:
-            told = "; ".join(_("%(plant)s %(metres)s m (%(source)s)", plant=p["code"], metres=number(p["law"]["metres"], 0),
-                               source=p["law"]["own"]["source"]) for p in own)  # fmt: skip
+        alike = {}
+        for p in c["figures"]["plants"]:
+            if p["law"]["by"] == "own" and p["year"] <= year:
+                alike.setdefault((p["law"]["metres"], p["law"]["own"]["source"]), []).append(p["code"])
+        if alike:
+            told = "; ".join(_("%(plants)s %(metres)s m (%(source)s)", plants=", ".join(codes), metres=number(metres, 0),
+                               source=source) for (metres, source), codes in alike.items())  # fmt: skip
             out.append(
                 _("Safety distances entered by the planner, %(letter)s: %(list)s", letter=c["letter"], list=told)
             )
@@ -289,7 +293,8 @@ def law_words(p):
             )
         )
     elif law["by"] != "year":
-        out.append(_("By the rules of %(day)s: %(state)s.", day=first, state=_(STATES[law["then"]["state"]])))
+        state = STATES[law["then"]["state"]]
+        out.append(_("By the rules of %(day)s: %(state)s.", day=first, state=_(state)))
         if law["by"] == "own" and law["today"]["distance_m"] is not None:
             out.append(_("Today's rules ask for %(metres)s m (%(regulation)s, rows %(rows)s).", **_asked(law["today"])))
     if p.get("own_m") is not None and law["by"] != "own":

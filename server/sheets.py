@@ -341,21 +341,19 @@ def comparison_sheet(services, columns, year, size):
         for c in r["cells"]:
             words = [c["written"] if c["value"] is not None else _("not known"), c["place"], c["difference"], c["note"]]
             cells.append("\n".join(w for w in words if w))
-        rows.append([r["label"], *cells])
+        rows.append(["\n".join(filter(None, [r["label"], r["note"]])), *cells])
     heads = [_("Figure"), *(f"{c['letter']}: {c['scenario'].name}" for c in columns)]
     pdf.table_of(heads, rows, (16, *([24] * len(columns))))
     remarks = [*scenariopages.own_distances(columns, year), scenariopages.versions(columns)]
     pdf.lines([r for r in remarks if r], mark="")
     by_year = scenariopages.by_year(columns)
     for key, label in scenariopages.by_year_labels():
-        pdf.heading(label)
         rows = [
             [f"{c['letter']}: {c['scenario'].name}", *(y["cells"][i][key] for y in by_year)]
             for i, c in enumerate(columns)
         ]
-        pdf.table_of(
-            [_("Scenario"), *(y["label"] for y in by_year)], rows, (24, *([12] * len(by_year))), numbers=range(1, 8)
-        )
+        heads = [_("Scenario"), *(y["label"] for y in by_year)]
+        pdf.section(label, heads, rows, (24, *([12] * len(by_year))), numbers=range(1, 8))
     _closing(services, pdf, columns[0]["figures"] | {"hotspots": []}, year)
     return pdf.done()
 

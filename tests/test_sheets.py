@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import paper, papertable, scenariopages, sheets, sitewords, sitework, studysheets
-from server.i18n import m3
+from server.i18n import m3, translations
 from server.outlines import frame, metres, outlines, round_length
 from server.paper import Map, Paper
+from server.planwords import KINDS
 from server.scenarioplants import Money, Plant
 from server.services import open_city
 
@@ -238,6 +239,21 @@ def test_a_row_higher_than_a_page_goes_on_and_one_that_is_not_stays_whole():
         assert all(there.count(r) == 12 for r in there)
 
 
+def test_a_heading_stays_with_its_table_where_both_fit_on_a_page():
+    pdf = Paper("A4", "Bảng", made_at=AT)
+    for n in range(9):
+        pdf.section(f"Mục {n}.", ["A", "B"], [[f"m{n}r{k}", "x"] for k in range(7)], (1, 1))
+    pages = texts(pdf.done())
+    assert len(pages) > 1
+    for n in range(9):
+        on = [i for i, text in enumerate(pages) if f"m{n}r" in text]
+        assert len(on) == 1 and f"Mục {n}." in pages[on[0]], n
+    pdf = Paper("A4", "Bảng", made_at=AT)
+    pdf.section("Dài.", ["A"], [[f"r{k}"] for k in range(90)], (1,))
+    pages = texts(pdf.done())
+    assert "Dài." in pages[0] and "r0\n" in pages[0], "what fits on no page begins where it stands"
+
+
 @given(st.text(alphabet="aW ắ-", max_size=120), st.floats(4, 80))
 def test_lines_are_as_wide_as_they_may_be_and_lose_no_letter(text, width):
     look = papertable._Look("", 8.0, {ord(c): w for c, w in zip("aW ắ-", (560, 980, 250, 560, 400), strict=True)})
@@ -319,7 +335,13 @@ def test_the_sheet_of_a_study_tells_sites_rules_and_what_was_not_checked(service
     for row in study["rules"]:
         assert sitewords.word("rule", row["code"], "vi") in whole
     for item in study["unchecked"]:
-        assert sitewords.word("rule", item["code"], "vi").split(" ")[0] in whole
+        of_table = item["kind"] in ("rule", "criterion")
+        name = (
+            sitewords.word(item["kind"], item["code"], "vi")
+            if of_table
+            else translations("vi").gettext(KINDS[item["kind"]])
+        )
+        assert paper.plain(name).split(" (")[0] in whole, item
     assert "chưa kiểm tra" in whole and "không có số liệu" in whole
     assert "by hand" in whole, "the source of the data"
 

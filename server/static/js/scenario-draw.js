@@ -15,6 +15,7 @@
   const status = root.querySelector("[data-status]");
   const list = root.querySelector("[data-list]");
   const panel = root.querySelector("[data-change]");
+  const late = root.querySelector("[data-late]");
   const nothing = root.querySelector("[data-nothing]");
   const buttons = Object.fromEntries([...root.querySelectorAll("[data-do]")].map((b) => [b.dataset.do, b]));
   const fields = [...form.querySelectorAll("input:not([type=hidden]), select")];
@@ -318,7 +319,14 @@
       }
       complain(told.problems || {});
       if (!Object.keys(told.problems || {}).length) say(told.message || t("The server did not answer as expected. Try again."));
-      if (answer.status === 409) buttons.copy.hidden = false; // somebody else was quicker
+      if (answer.status === 409) {
+        // somebody else was quicker: what was drawn stays here, and can become a scenario of its own
+        buttons.copy.hidden = false;
+        late.querySelector("[data-late-words]").textContent = told.message;
+        late.hidden = false;
+        say("");
+        late.querySelector("a").focus();
+      }
     } catch {
       say(t("The server cannot be reached. What you drew is still here."));
     }
