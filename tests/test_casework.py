@@ -772,7 +772,7 @@ def test_the_board_and_the_case_by_keyboard_and_by_hand(office):
         assert office.book.get(code).stage == "confirmed"
         sheet.goto(f"{base}/cases/{code}/edit?lang=en", wait_until="networkidle")
         sheet.wait_for_function("() => window.cangxanh.drawing")
-        sheet.locator("[data-draw-do=area]").click()
+        sheet.locator("[data-draw-do=Polygon]").click()
         box = sheet.locator(".draw-map").bounding_box()
         for x, y in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.4)):
             sheet.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
