@@ -21,6 +21,10 @@ _DONE = {
     "codes off": N_("One-time codes switched off"),
     "recovery codes new": N_("New recovery codes made"),
     "recovery code used": N_("A recovery code was used"),
+    "contact keep": N_("Contact data of a report kept"),
+    "contact forget": N_("Contact data of a report forgotten"),
+    "token make": N_("Token made"),
+    "token end": N_("Token ended"),
 }
 _FIELDS = {"name": N_("Name"), "role": N_("Role"), "wards": N_("Wards"), "media": N_("Media")}
 
@@ -108,11 +112,16 @@ def journal(rows, names):
             {
                 "at": moment(r["at"]),
                 "who": r["who"],
-                "done": gettext(_DONE.get(r["action"], r["action"])),
+                "done": done(r["action"]),
                 "changes": changes,
             }
         )
     return out
+
+
+def done(action):
+    """What the audit of accounts calls an action, in the reader's words."""
+    return gettext(_DONE.get(action, action))
 
 
 def _value(field, value, names):

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import people
 import pytest
@@ -252,6 +252,25 @@ def test_a_broken_chain_is_told(fresh):
         con.exec_driver_sql("UPDATE cx_audit SET who='somebody else' WHERE number=5")
     page = fresh.page("administrator", "/audit")
     assert "The chain is broken." in page and "Row 5" in page
+
+
+def test_the_audit_of_accounts_stands_beside_the_journal_and_shows_no_secret(fresh):
+    made, _secret = fresh.services.tokens.make(
+        fresh.users["administrator"], "QGIS", ["cases"], fresh.services.today() + timedelta(days=9), known=["cases"]
+    )
+    password = fresh.services.accounts.reset(fresh.users["administrator"], fresh.users["planner"].id)
+    page = fresh.page("administrator", "/audit?of=people")
+    assert "The chain is whole." in page and "user:planner-1" in page and password not in page and _secret not in page
+    assert "token" in page and f"token:{made.id}" in page
+    only = fresh.page("administrator", "/audit?of=people&thing=user:planner-1")
+    assert "user:planner-1" in only and "user:inspector-1" not in only
+    rows = json.loads(fresh.administrator.get("/audit.json?of=people&thing=user:planner-1").data)
+    assert rows and {r["thing"] for r in rows} == {"user:planner-1"}
+    answer = fresh.administrator.get("/audit.csv?of=people")
+    assert "accounts" in answer.headers["Content-Disposition"] and password not in answer.get_data(as_text=True)
+    assert "user:planner-1" not in fresh.page("administrator", "/audit"), "the two are kept apart"
+    fresh.page("planner", "/audit?of=people", status=403)
+    fresh.page("administrator", "/audit?of=elsewhere", status=400)
 
 
 # --- many cases ---

@@ -6,7 +6,7 @@ from datetime import timedelta
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 
 from layers import audit, export
-from server import desk, downloads, listings, office, publication, query
+from server import accountpages, desk, downloads, listings, office, publication, query
 from server.answers import data_response
 from server.casebook import CaseError, NotYours
 from server.errors import answer
@@ -124,9 +124,12 @@ def send_back(number):
 # --- the journal ---
 
 
+KINDS_OF = {"": ("case:*", "report:*", "layer:*", "feature:*", "list:*"), "people": ("user:*", "token:*", "report:*")}
+
+
 def chosen():
-    """What of the journal is asked for: settings, and the arguments of audit.rows."""
-    q = {"thing": query.words("thing"), "who": query.words("who"), "action": query.words("action"),
+    """What of which journal is asked for: settings, and the arguments of audit.rows."""
+    q = {"of": query.choice("of", tuple(KINDS_OF), ""), "thing": query.words("thing"), "who": query.words("who"), "action": query.words("action"),
          "since": query.day("since", None), "until": query.day("until", None)}  # fmt: skip
     zone, end = services().now().tzinfo, q["until"] and q["until"] + timedelta(days=1)
     wanted = {n: q[n] or None for n in ("thing", "who", "action")}
@@ -139,15 +142,18 @@ def chosen():
 def journal():
     q, wanted = chosen()
     before = request.args.get("before", "")
-    with services().store.reading() as con:
+    people = q["of"] == "people"
+    with reading(q["of"]) as con:
         found = list(audit.rows(con, **wanted, before=int(before) if before.isdecimal() else None, limit=PAGE + 1))
         head = audit.head(con)
         check = head is not None and (head.number <= WHOLE or "check" in request.args)
         problems = audit.verify(con) if check else []
-    rows = [office.audit_view(r) for r in found[:PAGE]]
+    rows = [office.audit_view(r) | {"done": accountpages.done(r["action"]) if people else ""} for r in found[:PAGE]]
     more = url_for("desk.journal", **query.keep(before=rows[-1]["number"])) if len(found) > PAGE else None
     return page(
-        "desk_audit.html", rows=rows, query=q, more=more, kinds=("case:*", "report:*", "layer:*", "user:*"),
+        "desk_audit.html", rows=rows, query=q, more=more, kinds=KINDS_OF[q["of"]],
+        journals=[(_("Data and cases"), url_for("desk.journal"), not people),
+                  (_("Accounts and tokens"), url_for("desk.journal", of="people"), people)],
         chain={"checked": check, "problems": problems, "number": head.number if head else 0, "head": str(head) if head else ""},
         check_url=url_for("desk.journal", **query.keep(check="1")),
         downloads=[
@@ -157,26 +163,32 @@ def journal():
     )  # fmt: skip
 
 
+def reading(of):
+    """The database of a journal: that of the data, or that of people and secrets."""
+    return services().accounts.vault.reading() if of == "people" else services().store.reading()
+
+
 def exported():
-    _q, wanted = chosen()
-    with services().store.reading() as con:
-        return list(audit.rows(con, **wanted))
+    """(rows of the journal that is asked for, name of their file)."""
+    q, wanted = chosen()
+    with reading(q["of"]) as con:
+        return list(audit.rows(con, **wanted)), f"cang-xanh-audit{'-accounts' if q['of'] else ''}"
 
 
 @bp.get("/audit.csv")
 @allowed("administrator")
 def journal_csv():
+    held, name = exported()
     rows = [
-        r | {n: None if r[n] is None else json.dumps(r[n], ensure_ascii=False) for n in ("old", "new")}
-        for r in exported()
+        r | {n: None if r[n] is None else json.dumps(r[n], ensure_ascii=False) for n in ("old", "new")} for r in held
     ]
     body = export.csv_bytes(rows, COLUMNS)
-    return data_response(body, "text/csv; charset=utf-8", version=str(len(rows)), filename="cang-xanh-audit.csv")
+    return data_response(body, "text/csv; charset=utf-8", version=f"{name}-{len(rows)}", filename=f"{name}.csv")
 
 
 @bp.get("/audit.json")
 @allowed("administrator")
 def journal_json():
-    rows = exported()
+    rows, name = exported()
     body = json.dumps(rows, ensure_ascii=False).encode("utf-8")
-    return data_response(body, "application/json", version=str(len(rows)), filename="cang-xanh-audit.json")
+    return data_response(body, "application/json", version=f"{name}-{len(rows)}", filename=f"{name}.json")
