@@ -17,9 +17,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from server import security
+from server.app import VENDOR
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]  # fmt: skip
+AXE = VENDOR / "axe-core" / "axe.min.js"
+WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HERE = {"127.0.0.1", "localhost", "::1"}
 
@@ -95,3 +100,24 @@ def serving(app):
     finally:
         server.shutdown()
         thread.join()
+
+
+def enter(sheet, site, services, user):
+    """The page goes on as somebody who is signed in. user: a User of these services."""
+    opened = services.accounts.open_session(user.id, address="127.0.0.1", browser="test")
+    sheet.context.add_cookies([{"name": security.SESSION_COOKIE, "value": opened.token, "url": site}])
+
+
+def faults(sheet, where, rules=WCAG):
+    """What axe finds on the page as it stands, and whether it scrolls sideways: sentences that begin with `where`."""
+    if not AXE.is_file():
+        missing("axe-core is not set up (python3 run.py test fetches it)")
+    sheet.evaluate(AXE.read_text(encoding="utf-8"))  # not a script tag: the policy would refuse it
+    found = sheet.evaluate(
+        "async (rules) => (await axe.run(document, {runOnly: rules}))"
+        ".violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))",
+        list(rules),
+    )
+    if sheet.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        found.append("scrolls sideways")
+    return [f"{where}: {fault}" for fault in found]

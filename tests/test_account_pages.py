@@ -16,7 +16,7 @@ from people import FIRST, SECOND, somebody
 
 from server import cli, security
 from server.accounts import Accounts
-from server.app import VENDOR, create_app
+from server.app import create_app
 from server.services import open_city
 from server.settings import Settings
 
@@ -272,7 +272,7 @@ def test_single_sessions_are_ended_on_the_page(app, city, member):
 
 # --- pages in a browser ---
 
-AXE = VENDOR / "axe-core" / "axe.min.js"
+RULES = (*browser.WCAG, "best-practice")
 
 
 @pytest.fixture(scope="module")
@@ -290,15 +290,13 @@ def enter(sheet, site, login, password):
 
 @pytest.mark.parametrize("width", [1366, 390])
 def test_pages_are_accessible_and_fit(site, city, width):
-    if not AXE.is_file():
-        browser.missing("axe-core is not set up (python3 run.py test fetches it)")
     boss = somebody(city.accounts, f"boss-{width}", "administrator")
     city.accounts.edit("test", boss.id, name="B" * 100, role="administrator", wards=(), media=())
     wrong = []
     with browser.page(width=width) as (sheet, seen):
         enter(sheet, site, boss.login, "wrong password")
         sheet.locator("[role=alert]").wait_for()
-        wrong += found_by_axe(sheet, width, "sign-in with an error")
+        wrong += browser.faults(sheet, "sign-in with an error", RULES)
         enter(sheet, site, boss.login, FIRST)
         sheet.wait_for_url("**/account")
         one = city.accounts.named(boss.login)
@@ -306,25 +304,13 @@ def test_pages_are_accessible_and_fit(site, city, width):
                      f"/admin/users/{one.id}"):  # fmt: skip
             for lang in ("vi", "en"):
                 sheet.goto(f"{site}{path}?lang={lang}", wait_until="networkidle")
-                wrong += found_by_axe(sheet, width, f"{path} {lang}")
+                wrong += browser.faults(sheet, f"{path} {lang}", RULES)
         city.accounts.start_codes(one, FIRST)
         sheet.goto(site + "/account/codes")
         assert sheet.locator("img.qr").evaluate("i => i.complete && i.naturalWidth > 0")
-        wrong += found_by_axe(sheet, width, "codes")
+        wrong += browser.faults(sheet, "codes", RULES)
         errors = [e for e in seen.errors if "422" not in e]
         assert not wrong and not errors and not seen.outside, (wrong, errors, seen.outside)
-
-
-def found_by_axe(sheet, width, where):
-    sheet.evaluate(AXE.read_text(encoding="utf-8"))
-    rules = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}"
-    found = sheet.evaluate(
-        f"async () => (await axe.run(document, {rules})).violations"
-        ".map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"
-    )
-    if sheet.evaluate("document.documentElement.scrollWidth") > width:
-        found.append("scrolls sideways")
-    return [f"{where}: {f}" for f in found]
 
 
 def test_everything_works_without_scripts(site, city):

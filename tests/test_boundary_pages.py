@@ -13,11 +13,9 @@ from test_boundaries import DAY
 from layers.catalogue import ALL
 from layers.checks import check
 from server import cli
-from server.app import VENDOR, create_app
+from server.app import create_app
 from server.services import open_city
 from server.settings import Settings
-
-AXE = VENDOR / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +247,6 @@ def test_hostile_names_and_broken_shares_do_no_harm(starter_store, tmp_path):
 
 @pytest.mark.parametrize("width", [1366, 390])
 def test_pages_are_accessible_and_fit(app, width):
-    if not AXE.is_file():
-        browser.missing("axe-core is not set up (python3 run.py test fetches it)")
     wrong = []
     with browser.serving(app) as site, browser.page(width=width, height=844) as (sheet, seen):
         for path in (
@@ -264,14 +260,7 @@ def test_pages_are_accessible_and_fit(app, width):
         ):
             for lang in ("vi", "en"):
                 sheet.goto(f"{site}{path}{'&' if '?' in path else '?'}lang={lang}", wait_until="networkidle")
-                sheet.evaluate(AXE.read_text(encoding="utf-8"))
-                found = sheet.evaluate(
-                    "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}))"
-                    ".violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"
-                )
-                wrong += [f"{path} {lang}: {x}" for x in found]
-                if sheet.evaluate("document.documentElement.scrollWidth") > width:
-                    wrong.append(f"{path} {lang}: scrolls sideways")
+                wrong += browser.faults(sheet, f"{path} {lang}")
     assert not wrong and not seen.errors and not seen.outside, (wrong, seen.errors, seen.outside)
 
 

@@ -17,12 +17,11 @@ import pytest
 import registerdata
 
 from server import history, status
-from server.app import VENDOR, create_app
+from server.app import create_app
 from server.services import open_city
 from server.settings import Settings
 
 DAY = registerdata.DAY
-AXE = VENDOR / "axe-core" / "axe.min.js"
 READY = "() => !document.querySelector('.folium-map') || document.querySelector('.folium-map').dataset.ready"
 CHOICES = (
     "", "stage=confirmed", "medium=water", "class=2", "class=not_enough_data", "age=over_10", "age=unknown", "overdue=yes",
@@ -460,21 +459,12 @@ def test_photos_are_compared_by_keyboard(site):
 @pytest.mark.parametrize("lang", ["vi", "en"])
 @pytest.mark.parametrize("width", [1366, 390])
 def test_pages_with_a_past_are_accessible_and_fit(site, width, lang):
-    if not AXE.is_file():
-        browser.missing("axe-core is not set up (python3 run.py test fetches it)")
     wrong = []
     with browser.page(width=width, height=844 if width < 500 else 768) as (sheet, seen):
         for path in ("/hotspots?as_of=2026-07-15", "/hotspots?as_of=2011-01-01", "/hotspots?overdue=yes", "/hotspots/HS01",
                      "/hotspots/HS03", "/hotspots/HS04?as_of=2026-07-15", "/subscribe?near=HS02", "/subscribe/stop/none"):  # fmt: skip
             visit(sheet, site + path + ("&" if "?" in path else "?") + f"lang={lang}")
-            if sheet.evaluate("document.documentElement.scrollWidth") > width:
-                wrong.append(f"{path}: scrolls sideways")
-            sheet.evaluate(AXE.read_text(encoding="utf-8"))
-            found = sheet.evaluate(
-                "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}))"
-                ".violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"
-            )
-            wrong += [f"{path}: {x}" for x in found]
+            wrong += browser.faults(sheet, path)
         errors = [e for e in seen.errors if "404" not in e]
         assert not seen.outside and not errors and not wrong, (seen.outside, errors, wrong)
 

@@ -8,14 +8,7 @@ import pyproj
 import pytest
 import staffroom
 
-from server import security, worker
-from server.app import VENDOR
-
-AXE = VENDOR / "axe-core" / "axe.min.js"
-RUN_AXE = (
-    "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}))"
-    ".violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"
-)
+from server import worker
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +47,7 @@ def listed(tmp_path_factory, starter_facts):
 
 
 def signed_in(sheet, address, office, role="planner"):
-    opened = office.services.accounts.open_session(office.users[role].id, address="127.0.0.1", browser="test")
-    sheet.context.add_cookies([{"name": security.SESSION_COOKIE, "value": opened.token, "url": address}])
-
-
-def look(sheet, width, where):
-    """What is wrong with the page as it stands: axe, sideways scroll."""
-    wrong = []
-    if sheet.evaluate("document.documentElement.scrollWidth") > width:
-        wrong.append(f"{where}: scrolls sideways")
-    if AXE.is_file():
-        sheet.evaluate(AXE.read_text(encoding="utf-8"))
-        wrong += [f"{where}: {x}" for x in sheet.evaluate(RUN_AXE)]
-    else:
-        browser.missing("axe-core is not set up (python3 run.py test fetches it)")
-    return wrong
+    browser.enter(sheet, address, office.services, office.users[role])
 
 
 @pytest.mark.parametrize(("width", "lang"), [(1366, "vi"), (390, "en")])
@@ -78,7 +57,7 @@ def test_a_list_goes_the_whole_way_in_a_browser(site, listed, width, lang):
     with browser.page(width=width, height=844 if width < 500 else 768) as (sheet, seen):
         signed_in(sheet, address, office)
         sheet.goto(f"{address}/admin/import?lang={lang}", wait_until="networkidle")
-        wrong += look(sheet, width, "start")
+        wrong += browser.faults(sheet, "start")
         sheet.set_input_files("#file", str(listed))
         assert "bai_rac.csv" in sheet.text_content("[data-chosen]")
         sheet.select_option("#layer", "waste_sites")
@@ -86,7 +65,7 @@ def test_a_list_goes_the_whole_way_in_a_browser(site, listed, width, lang):
         sheet.wait_for_url(re.compile(r"/admin/import/\d+"))
         sheet.wait_for_selector(".reading-map [data-ready]", timeout=60_000)
         sheet.wait_for_function("() => document.querySelectorAll('.reading-map [data-drawn-ground]').length === 2")
-        wrong += look(sheet, width, "coordinates")
+        wrong += browser.faults(sheet, "coordinates")
         assert sheet.locator(".reading-map path.leaflet-interactive").count() >= 24  # six points, twice, on both
         before = sheet.evaluate("document.querySelector('.leaflet-control-scale-line').textContent")
         sheet.click("[data-pair-do=closer]")
@@ -96,24 +75,24 @@ def test_a_list_goes_the_whole_way_in_a_browser(site, listed, width, lang):
         sheet.click("form .import-end button")
         sheet.wait_for_selector(".import-columns, .import-tiles", timeout=60_000)
         if sheet.locator(".import-columns").count():
-            wrong += look(sheet, width, "columns")
+            wrong += browser.faults(sheet, "columns")
             sheet.fill("[name=fill-source]", "khảo sát")
             sheet.select_option("[name=fill-confidence]", "high")
             sheet.select_option("[name=fill-geometry_quality]", "surveyed")
             sheet.click(".import-columns .import-end button")
         sheet.wait_for_selector(".import-tiles", timeout=60_000)
         sheet.wait_for_selector(".map-box [data-ready]")
-        wrong += look(sheet, width, "dry run")
+        wrong += browser.faults(sheet, "dry run")
         if width > 500:
             assert "moon" in sheet.text_content("#content")
             sheet.click(".import-apply button")
             sheet.wait_for_selector("#outcome", timeout=60_000)
-            wrong += look(sheet, width, "done")
+            wrong += browser.faults(sheet, "done")
             sheet.click(".ask-once summary")
             sheet.click(".ask-once button")
             sheet.wait_for_selector(".import-apply.is-undone", timeout=60_000)
         sheet.goto(f"{address}/admin/import", wait_until="networkidle")
-        wrong += look(sheet, width, "list")
+        wrong += browser.faults(sheet, "list")
         assert not seen.errors and not seen.outside and not seen.failed, (seen.errors, seen.outside, seen.failed)
     assert not wrong, wrong
 

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from layers import audit
-from server import security
 from server.app import create_app
 from server.services import open_city
 from server.settings import Settings
@@ -55,8 +54,7 @@ class Play:
         """Sign in as somebody of this role, or be a visitor (None)."""
         self.sheet.context.clear_cookies()
         if role:
-            token = self.city.accounts.open_session(self.users[role].id, address="127.0.0.1", browser="test").token
-            self.sheet.context.add_cookies([{"name": security.SESSION_COOKIE, "value": token, "url": self.site}])
+            browser.enter(self.sheet, self.site, self.city, self.users[role])
 
     def later(self, days):
         self.city.fixed_today += timedelta(days=days)

@@ -4,10 +4,8 @@ import browser
 import pytest
 import staffroom
 
-from server import security, sitespec, worker
-from server.app import VENDOR
+from server import sitespec, worker
 
-AXE = VENDOR / "axe-core" / "axe.min.js"
 READY = "() => document.querySelector('.folium-map')?.dataset.ready"
 WARDS = ("11359", "11560", "11383", "11311", "11329", "11407")
 
@@ -25,8 +23,7 @@ def site(office):
 
 
 def enter(sheet, site, office, role="planner"):
-    opened = office.services.accounts.open_session(office.users[role].id, address="127.0.0.1", browser="test")
-    sheet.context.add_cookies([{"name": security.SESSION_COOKIE, "value": opened.token, "url": site}])
+    browser.enter(sheet, site, office.services, office.users[role])
 
 
 def small(office, name="Thử"):
@@ -127,8 +124,6 @@ def test_from_a_new_study_to_its_answer_and_on(site, office):
 @pytest.mark.parametrize("lang", ["vi", "en"])
 @pytest.mark.parametrize("width", [1366, 390])
 def test_the_pages_are_clean_for_axe_and_fit(site, office, ran, width, lang):
-    if not AXE.is_file():
-        browser.missing("axe-core is not set up (python3 run.py test fetches it)")
     draft = small(office, "Bản nháp")
     steps = [f"/plan/{ran}/edit/{s}" for s in ("goal", "rules", "weights", "run")]
     place = office.services.studies.result(ran)["sites"][0]
@@ -143,14 +138,7 @@ def test_the_pages_are_clean_for_axe_and_fit(site, office, ran, width, lang):
             sheet.evaluate("document.querySelectorAll('main details').forEach((d) => { d.open = true; })")
             if sheet.locator("input[name=by][value=pairs]").count():
                 sheet.check("input[name=by][value=pairs]")
-            if sheet.evaluate("document.documentElement.scrollWidth") > width:
-                wrong.append(f"{path}: scrolls sideways")
-            sheet.evaluate(AXE.read_text(encoding="utf-8"))
-            found = sheet.evaluate(
-                "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}))"
-                ".violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"
-            )
-            wrong += [f"{path}: {x}" for x in found]
+            wrong += browser.faults(sheet, path)
     assert not seen.outside and not seen.errors and not wrong, (seen.outside, seen.errors, wrong)
 
 

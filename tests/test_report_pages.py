@@ -21,7 +21,7 @@ from shapely.geometry import Point
 from layers.catalogue import ALL
 from layers.checks import check
 from server import doorstep, photos
-from server.app import VENDOR, create_app
+from server.app import create_app
 from server.pace import Pace
 from server.services import open_city
 from server.settings import Settings
@@ -627,9 +627,6 @@ def test_the_worker_is_served_for_the_report_page_only(visitor):
 
 # --- in a browser ---
 
-AXE = VENDOR / "axe-core" / "axe.min.js"
-RULES = "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}))" \
-        ".violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"  # fmt: skip
 READY = "() => document.querySelector('.folium-map').dataset.ready"
 
 
@@ -669,30 +666,21 @@ def fill_in(sheet, pictures, words="Nước đen, hôi từ tối qua"):
     sheet.fill("#words", words)
 
 
-def accessible(sheet, where, wrong):
-    if not AXE.is_file():
-        browser.missing("axe-core is not set up (python3 run.py test fetches it)")
-    sheet.evaluate(AXE.read_text(encoding="utf-8"))
-    wrong += [f"{where}: {x}" for x in sheet.evaluate(RULES)]
-    if sheet.evaluate("document.documentElement.scrollWidth") > sheet.viewport_size["width"]:
-        wrong.append(f"{where}: scrolls sideways")
-
-
 @pytest.mark.parametrize(("width", "lang"), [(390, "vi"), (1366, "en")])
 def test_a_citizen_reports_with_photo_and_pin_and_follows_the_code(site, city, inspector, pictures, width, lang):
     wrong = []
     with browser.page(width=width, height=844 if width < 500 else 768) as (sheet, seen):
         form_open(sheet, site, lang, (106.62, 20.80 + width / 1e5))
-        accessible(sheet, "empty form", wrong)
+        wrong += browser.faults(sheet, "empty form")
         sheet.locator("#send").click()
         assert sheet.locator("#problems-live li").count() == 2 and sheet.locator("#kind-problem").is_visible()
-        accessible(sheet, "form with problems", wrong)
+        wrong += browser.faults(sheet, "form with problems")
         fill_in(sheet, pictures)
         sheet.locator("#photo-list button").first.click()
         before = sheet.evaluate("document.getElementById('blur-canvas').toDataURL()")
         box = sheet.locator("#blur-canvas").bounding_box()
         sheet.locator("#blur-canvas").focus()
-        accessible(sheet, "blurring", wrong)
+        wrong += browser.faults(sheet, "blurring")
         sheet.mouse.move(box["x"] + 5, box["y"] + 5)
         sheet.mouse.down()
         sheet.mouse.move(box["x"] + box["width"] / 2, box["y"] + 9, steps=5)
@@ -707,7 +695,7 @@ def test_a_citizen_reports_with_photo_and_pin_and_follows_the_code(site, city, i
             100 / 110704, rel=0.02
         )
         assert "4" in sheet.locator("[data-preview=kind]").text_content()
-        accessible(sheet, "filled form", wrong)
+        wrong += browser.faults(sheet, "filled form")
         sheet.locator("#send").click()
         sheet.wait_for_url("**/track/P-*")
         code = urlsplit(sheet.url).path.rpartition("/")[2]
@@ -715,7 +703,7 @@ def test_a_citizen_reports_with_photo_and_pin_and_follows_the_code(site, city, i
             sheet.locator(".ticket-code").text_content().strip() == code
             and sheet.locator(".ticket-qr svg").count() == 1
         )
-        accessible(sheet, "arrived", wrong)
+        wrong += browser.faults(sheet, "arrived")
         row = city.reports.get(code)
         assert row["words"] == "Nước đen, hôi từ tối qua" and row["smell"] == 4 and len(row["photos"]) == 2
         with city.store.reading() as con:
@@ -724,17 +712,17 @@ def test_a_citizen_reports_with_photo_and_pin_and_follows_the_code(site, city, i
         assert days == ["2026-11-18"] * 2, "the day is read on the phone before the photo is made smaller"
         city.reports.act(inspector, code, "ask", reply="Ở bờ nào?")
         sheet.goto(f"{site}/track/{code}")
-        accessible(sheet, "question", wrong)
+        wrong += browser.faults(sheet, "question")
         sheet.fill("#text", "Bờ trái")
         sheet.locator(".message-form button").click()
         sheet.wait_for_url("**said=1")
         assert city.reports.messages(code)[-1]["text"] == "Bờ trái"
         city.reports.act(inspector, code, "merge", case="HS02", reply="Cảm ơn.")
         sheet.goto(f"{site}/track/{code}")
-        accessible(sheet, "joined", wrong)
+        wrong += browser.faults(sheet, "joined")
         for path in ("/track", "/report/mistake?about=/coverage"):
             sheet.goto(site + path)
-            accessible(sheet, path, wrong)
+            wrong += browser.faults(sheet, path)
         assert not seen.outside and not seen.errors and not seen.failed and not wrong, (seen, wrong)
 
 
@@ -791,7 +779,7 @@ def test_without_signal_the_page_opens_keeps_the_report_and_sends_it_once(site, 
         )
         assert "0 of 2 photos are safe" in sheet.locator(".outbox-state").text_content()
         wrong = []
-        accessible(sheet, "outbox", wrong)
+        wrong += browser.faults(sheet, "outbox")
         sheet.reload()
         waiting.wait_for()
         second = f"lần hai {uuid.uuid4()}"  # from the same kept page: a report of its own
@@ -809,7 +797,7 @@ def test_without_signal_the_page_opens_keeps_the_report_and_sends_it_once(site, 
         assert row["code"] in codes and len(row["photos"]) == 2 and row["waiting"] == 0
         sheet.reload(wait_until="networkidle")
         assert [r["words"] for r in city.reports.inbox(inspector)].count(words) == 1
-        accessible(sheet, "sent list", wrong)
+        wrong += browser.faults(sheet, "sent list")
         assert not seen.outside and not wrong
         assert not [e for e in seen.errors if "Failed to load resource: net::" not in e], seen.errors
 
