@@ -529,13 +529,38 @@ class Store:
         )
         archive.drop(con, layer.name, old)
 
-    def restore(self, name, number, *, who="system"):
-        """Put an earlier version of a layer back, as a new version; StoreError for a layer behind the gate."""
-        if ALL[name].gated:
-            raise StoreError.of(*_GATED, name=name, label=ALL[name].vi)
-        frame = self.version(name, number)
-        checked = check(ALL[name], frame, repair=False)
-        self.write(checked, source=f"version {number}", who=who, note=f"version {number} put back")
+    def restore(self, name, number, *, who="system", expected=None, step=None):
+        """Put an earlier version of a layer back, as a new version; StoreError for a layer behind the gate.
+
+        expected: as for write_parts. step(share): told how far it is; what it raises leaves all as it was. Only some
+        rows are in memory at once.
+        """
+        layer = ALL[name]
+        if layer.gated:
+            raise StoreError.of(*_GATED, name=name, label=layer.vi)
+        with self._engine.connect() as con:
+            contents = [(p.content, p.rows) for p in archive.parts(con, name, number)]
+        if not contents:
+            raise self._not_kept(name, number)
+        self.write_parts(
+            layer, self._checked_again(layer, contents, step), source=f"version {number}", who=who,
+            note=f"version {number} put back", expected=expected,
+        )  # fmt: skip
+
+    def _checked_again(self, layer, contents, step):
+        """CheckedLayers of kept rows, as the catalogue has them today. contents: (content, rows) of each part."""
+        total, done, some = sum(n for _, n in contents), 0, []
+        for i, (content, count) in enumerate(contents):
+            with self._engine.connect() as con:
+                some += archive.frames(con, layer, [content])
+            done += count
+            whole = layer.name in rules.TOGETHER
+            if i + 1 < len(contents) and (whole or sum(map(len, some)) < tables.PIECE):
+                continue
+            yield check(layer, archive.joined(layer, some), repair=False)
+            some = []
+            if step:
+                step(done / max(total, 1))
 
     def meta(self, key):
         """A value kept by write_all, or None."""

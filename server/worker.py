@@ -26,6 +26,7 @@ KINDS = {
     "site": "server.sitework:job",
     "import-check": "server.importwork:check",
     "import-apply": "server.importwork:apply",
+    "put-back": "server.putbacks:job",
 }
 ROOT = Path(__file__).resolve().parent.parent
 IDLE_S = 600  # a worker without work is let go after this

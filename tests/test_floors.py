@@ -234,6 +234,7 @@ FLOORS = [
         "server.sheets",
         "server.sitework",
         "server.importwork",
+        "server.putbacks",
         "server.importpages",
     },
     {"server.planpage", "server.planlayers", "server.plansites", "server.studyshapes"},

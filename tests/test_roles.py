@@ -177,6 +177,7 @@ GET    /admin/layers/<name>/versions                 planner admin
 GET    /admin/layers/<name>/versions.csv             planner admin
 GET    /admin/layers/<name>/versions/<what>.geojson  planner admin
 POST   /admin/layers/<name>/versions/<int:old>/restore planner admin
+GET    /admin/layers/<name>/versions/restoring/<job> planner admin
 GET    /admin/layers/<name>/versions/<int:which>/figures planner admin
 GET    /admin/layers/<name>/features                 planner admin
 GET    /admin/layers/<name>/features.<kind>          planner admin

@@ -4,7 +4,7 @@ from flask import Response, abort, current_app, jsonify, redirect, request, url_
 
 from layers.catalogue import ALL
 from layers.errors import LayerError
-from server import layermaps, layerwords, query, versionpages
+from server import layermaps, layerwords, putbacks, query, versionpages
 from server.changes import KINDS, chosen
 from server.errors import Refused
 from server.featureedits import EDITORS, NotHere
@@ -105,8 +105,28 @@ def restore(name, old):
         raise NotHere(name)
     if request.form.get("sure") != "yes":
         raise Refused(_("Tick the box to confirm, then send the form again. Nothing was changed."))
-    services().store.restore(name, old, who=user().name)
-    return redirect(url_for("layerversions.versions", name=name, done=services().store.versions()[name]), 303)
+    store = services().store
+    shown = request.form.get("base", "")
+    expected = int(shown) if shown.isdecimal() and len(shown) < 10 else store.versions().get(name, 0)
+    version = next((v for v in store.history(name) if v["version"] == old), None) or abort(404)
+    if putbacks.large(version):
+        job = putbacks.start(services(), user(), name, old, expected)
+        return redirect(url_for("layerversions.restoring", name=name, job=job), 303)
+    store.restore(name, old, who=user().name, expected=expected)
+    return redirect(url_for("layerversions.versions", name=name, done=expected + 1), 303)
+
+
+@bp.get("/<name>/versions/restoring/<job>")
+@allowed(*EDITORS)
+def restoring(name, job):
+    layer = layer_of(name)
+    try:
+        work = putbacks.of(services(), user(), name, job)
+    except KeyError:
+        abort(404)
+    if work.state == "done":
+        return redirect(url_for("layerversions.versions", name=name, done=work.result["version"]), 303)
+    return page("layer_putback.html", layer=layer, title=layerwords.title(layer), job=work)
 
 
 @bp.get("/<name>/versions/<int:which>/figures")
