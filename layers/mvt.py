@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from layers.strokes import cut, gridded, highest, packed, strokes, widths
+from layers.strokes import clipped, gridded, highest, packed, strokes, widths
 
 RADIUS = 6378137.0
 WORLD = 2 * math.pi * RADIUS  # width of the map in metres
@@ -54,6 +54,13 @@ def units(xy, z):
 def frame(z, x, y):
     """West, north, east, south of a tile with its margin, in units of its zoom."""
     return x * EXTENT - BUFFER, y * EXTENT - BUFFER, (x + 1) * EXTENT + BUFFER, (y + 1) * EXTENT + BUFFER
+
+
+def frame_bounds(z, x, y):
+    """As tile_bounds(), with the margin."""
+    west, south, east, north = tile_bounds(z, x, y)
+    edge = (east - west) * BUFFER / EXTENT
+    return west - edge, south - edge, east + edge, north + edge
 
 
 class Columns:
@@ -137,9 +144,8 @@ def encode(name, shapes, properties, ids, tile):
     properties: of Columns. ids: whole numbers ≥ 0. tile: (z, x, y). A shape is cut at BUFFER units beyond the tile; an
     area that is less than a unit wide there is left out. Of a GeometryCollection the highest dimension is taken.
     """
-    edge = frame(*tile)
-    shapes = highest(np.asarray(shapes, dtype=object))
-    made = strokes(cut(gridded(shapes, lambda xy: units(xy, tile[0])), edge))
+    shapes = clipped(highest(np.asarray(shapes, dtype=object)), frame_bounds(*tile))
+    made = strokes(gridded(shapes, lambda xy: units(xy, tile[0])))
     return layer(name, np.asarray(ids), Columns(properties), np.arange(len(shapes)), made, corner(*tile))
 
 

@@ -84,10 +84,10 @@ def _snapped(shape):
     return None
 
 
-def cut(shapes, frame):
-    """Gridded shapes cut to a frame (west, north, east, south) of whole numbers, and gridded again.
+def clipped(shapes, frame):
+    """Shapes cut to a frame (least x, least y, greatest x, greatest y), in units of theirs.
 
-    What touches the frame with less than its own dimension comes back empty.
+    What touches the frame with less than its own dimension comes back as None; the rest is as it was.
     """
     box = shapely.bounds(shapes)
     crossing = np.flatnonzero((box[:, :2] < frame[:2]).any(axis=1) | (box[:, 2:] > frame[2:]).any(axis=1))
@@ -97,7 +97,7 @@ def cut(shapes, frame):
         some = _highest(shapely.clip_by_rect(some, *frame), before)
         some[shapely.get_dimensions(some) < before] = None
         shapes = shapes.copy()
-        shapes[crossing] = gridded(some)
+        shapes[crossing] = some
     return shapes
 
 

@@ -280,7 +280,10 @@ class Collection:
             for f in self.tile_fields():
                 values = self.values(f.name)
                 properties[f.name] = [v.isoformat() if isinstance(v, date) else v for v in values]
-            return Drawing(self.name, self.shapes(), properties, range(1, len(self) + 1), plates)
+            made = Drawing(self.name, self.shapes(), properties, range(1, len(self) + 1), plates)
+            if not self.internal:
+                made.ahead()
+            return made
 
         return self._once("drawing", make)
 

@@ -8,6 +8,7 @@ import itertools
 import shutil
 import sys
 import threading
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import shapely
 
 from layers import catalogue, mvt
 from layers import strokes as drawing
-from layers.strokes import Strokes, cut, gridded, highest, joined, strokes
+from layers.strokes import Strokes, clipped, gridded, highest, joined, strokes
 from server import filecache
 
 LAST_ZOOM = 22  # beyond it a tile is a few metres wide
@@ -26,6 +27,7 @@ _SIMPLER = 4.0  # units of a tile (1/4096 of its side): a quarter of a pixel of 
 _SMALL, _SPILL = 64, 2048  # a shape of so few corners is not cut where it goes so few units beyond the margin
 LARGE = 5_000  # bytes of a squeezed tile
 _PREPARED = 64_000_000  # bytes of shapes and commands made ready, all layers together
+_AHEAD, _CHUNK = 7, 20_000  # zooms made ready ahead; corners at a time
 _numbers = itertools.count()
 
 
@@ -47,7 +49,10 @@ class Plate:
         with self.lock:
             new = rows[self._state[rows] == 0]
             if len(new):
-                made = strokes(make(new))
+                known = self._cuttable[new]
+                shapes = self._shapes[new]
+                shapes[~known] = make(new[~known])
+                made = strokes(shapes)
                 self._state[new] = 2
                 drawn = new[made.row]
                 self._state[drawn] = 1
@@ -113,32 +118,64 @@ class Drawing:
         flat = highest(shapely.force_2d(np.asarray(shapes, dtype=object)))
         self._shapes = shapely.transform(flat, mvt.mercator)
         self._bounds = shapely.bounds(self._shapes)
-        self._small = shapely.get_num_coordinates(self._shapes) <= _SMALL
+        self._corners = shapely.get_num_coordinates(self._shapes)
+        self._small = self._corners <= _SMALL
         self._tree = shapely.STRtree(self._shapes)
         self._tree.query(shapely.Point(0, 0))  # GEOS builds it at the first question, which must be one thread's
 
     def tile(self, z, x, y):
         """The bytes of a tile; b"" where nothing lies in it."""
-        west, south, east, north = mvt.tile_bounds(z, x, y)
-        edge = (east - west) * mvt.BUFFER / mvt.EXTENT
-        near = np.sort(self._tree.query(shapely.box(west - edge, south - edge, east + edge, north + edge)))
+        bounds = mvt.frame_bounds(z, x, y)
+        near = np.sort(self._tree.query(shapely.box(*bounds)))
         if not len(near):
             return b""
         frame = mvt.frame(z, x, y)
         plate = self._plates.get((self._key, z), len(self._ids))
-
-        def make(rows):
-            return self._gridded(rows, z)
-
         box = self._bounds[near]
         first, last = np.rint(mvt.units(box[:, [0, 3]], z)), np.rint(mvt.units(box[:, [2, 1]], z))
         beyond = np.maximum(np.subtract(frame[:2], first), np.subtract(last, frame[2:])).max(axis=1)
         inside = (beyond <= 0) | self._small[near] & (beyond <= _SPILL)
         whole, crossing = np.flatnonzero(inside), np.flatnonzero(~inside)
-        drawn = plate.strokes(near[whole], make).of(whole)
+        drawn = plate.strokes(near[whole], lambda rows: self._gridded(rows, z)).of(whole)
         if len(crossing):
-            drawn = joined(drawn, strokes(cut(plate.shapes(near[crossing], make), frame)).of(crossing))
+            rows = near[crossing]
+            if z < DETAILED_FROM:  # cut after simplifying, so that neighbours meet
+                pieces = gridded(clipped(plate.shapes(rows, lambda rows: self._gridded(rows, z)), frame))
+            else:
+                pieces = gridded(clipped(self._shapes[rows], bounds), lambda xy: mvt.units(xy, z))
+            drawn = joined(drawn, strokes(pieces).of(crossing))
         return mvt.layer(self.name, self._ids, self._columns, near, drawn, mvt.corner(z, x, y))
+
+    def ahead(self):
+        """Begin to make ready, beside the answers, what tiles of the zooms from a far view on will need."""
+        threading.Thread(target=self.prepare, kwargs={"rest": time.sleep}, daemon=True, name="tiles ahead").start()
+
+    def prepare(self, rest=lambda seconds: None):
+        """Make shapes ready from the zoom where all lie in a tile or four on; as long again as it worked it rests.
+
+        It stops where half of the room for all layers is taken.
+        """
+        if not np.isfinite(self._bounds).any():
+            return
+        low, high = np.nanmin(self._bounds[:, :2], axis=0), np.nanmax(self._bounds[:, 2:], axis=0)
+        first = min(int(np.log2(mvt.WORLD / max((high - low).max(), 1.0))), DETAILED_FROM)
+        width = (self._bounds[:, 2:] - self._bounds[:, :2]).max(axis=1)
+        for z in range(first, min(first + _AHEAD, DETAILED_FROM)):
+            side = mvt.WORLD / (1 << z)
+            often_cut = ~self._small & (width > side / 8)
+            for rows in self._chunks(width <= 1.5 * side):
+                begun = time.perf_counter()
+                if self._plates.size > self._plates.limit / 2:
+                    return
+                plate = self._plates.get((self._key, z), len(self._ids))
+                plate.shapes(rows[often_cut[rows]], lambda rows, z=z: self._gridded(rows, z))
+                plate.strokes(rows, lambda rows, z=z: self._gridded(rows, z))
+                rest(time.perf_counter() - begun)
+
+    def _chunks(self, wanted):
+        rows = np.flatnonzero(wanted)
+        ends = np.cumsum(self._corners[rows]) // _CHUNK
+        return np.split(rows, np.flatnonzero(np.diff(ends)) + 1) if len(rows) else []
 
     def _gridded(self, rows, z):
         """Shapes of rows in the units of a zoom, simplified where it is a small one."""

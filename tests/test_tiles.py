@@ -408,6 +408,29 @@ def test_rings_that_cross_are_mended():
     assert strokes._snapped(shapely.Polygon([(0, 0), (0.2, 0), (0.2, 0.2)])).is_empty
 
 
+def test_what_is_made_ready_ahead_gives_the_same_tiles():
+    shapes = [
+        *grid_of(40),
+        coast_of(900),
+        shapely.LineString([(106.5, 20.8), (107, 21)]),
+        None,
+        shapely.Point(106.6, 20.9),
+    ]
+    asked = [(z, *mvt.tile_at(lon, 20.805, z)) for z in (4, 8, 9, 11, 13, 16) for lon in (106.505, 106.7, 106.8)]
+    plain = tiles.Drawing("x", shapes, {"n": list(range(44))}, range(44))
+    expected = [plain.tile(*t) for t in asked]
+    ready, rests = tiles.Drawing("x", shapes, {"n": list(range(44))}, range(44)), []
+    ready.prepare(rest=rests.append)
+    assert len(ready._plates) == 6 and ready._plates.size > 10_000 and len(rests) >= 6
+    assert [ready.tile(*t) for t in asked] == expected
+    tight = tiles.Drawing("x", shapes, {}, range(44), tiles.Plates(limit=4_000))
+    tight.prepare()
+    assert len(tight._plates) == 1, "it stops where half of the room is taken"
+    for nothing in ([], [None], [shapely.Point()]):
+        tiles.Drawing("x", nothing, {}, range(len(nothing))).prepare()
+    tiles.Drawing("x", [shapely.Point(106.6, 20.9)], {}, [1]).prepare()
+
+
 def test_several_threads_get_the_same_tiles():
     drawing = tiles.Drawing("x", grid_of(60), {"n": list(range(60))}, range(60))
     asked = [(z, *mvt.tile_at(106.505 + i / 100, 20.805, z)) for z in (9, 11, 13) for i in range(0, 60, 4)]
