@@ -9,8 +9,8 @@
                                      fill wheelhouse/ for a computer without internet
                                      (PLATFORM: like this one, or win_amd64)
 
-Commands: serve, test, ledger, population, import, export, versions, site, user, notices, audit, backup, restore,
-bench, setup, bundle.
+Commands: serve, test, ledger, population, import, raster, export, versions, site, user, notices, audit, backup,
+restore, bench, setup, bundle.
 
 The first start needs the internet or a wheelhouse/ folder. It puts the Python packages of
 requirements.txt into .venv and the browser libraries into server/vendor; nothing outside this
@@ -83,7 +83,8 @@ def busy_path():
 
 def wanted_stamp(kind):
     """Changes with the requirement files, the Python, and the folder (a venv does not like to be moved)."""
-    digest = hashlib.sha256(repr((sys.version, sys.platform, sys.maxsize, str(VENV))).encode())
+    place = os.fsencode(VENV).decode("utf-8", "surrogateescape")  # one text in every locale
+    digest = hashlib.sha256(repr((sys.version, sys.platform, sys.maxsize, place)).encode())
     for name in NEEDED[kind]:
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()

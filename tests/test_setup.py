@@ -98,6 +98,19 @@ def test_python_3_8_can_parse_run():
 # run.py: what is done again, and what is not
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there the names of files do not hang on the locale")
+def test_the_environment_is_the_same_one_in_every_locale(tmp_path):
+    folder = tmp_path / ("Cảng Xanh thử nghiệm " * 8).strip()
+    folder.mkdir()
+    code = "import run; run.VENV = run.Path.cwd() / '.venv'; print(run.wanted_stamp('app'))"
+    stamps = set()
+    for locale in ({"PYTHONUTF8": "1"}, {"PYTHONUTF8": "0", "LC_ALL": "C"}, {"PYTHONIOENCODING": "cp1252"}):
+        env = os.environ | {"PYTHONPATH": str(ROOT)} | locale
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, check=True)
+        stamps.add(done.stdout.strip())
+    assert len(stamps) == 1
+
+
 def test_the_second_start_does_nothing(project, capsys):
     run.set_up("app")
     assert project == APP
