@@ -87,7 +87,9 @@ def test_an_old_python_is_told_so(version, line):
 
 def test_an_old_python_gets_one_line_and_exit_code_1():
     code = "import sys, runpy; sys.version_info = (3, 9, 2); runpy.run_path(sys.argv[1], run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code, ROOT / "run.py"], capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", code, ROOT / "run.py"], capture_output=True, text=True, encoding="utf-8"
+    )
     assert (done.returncode, done.stderr) == (1, "Python 3.11 or newer is needed; this is 3.9.2\n")
 
 
