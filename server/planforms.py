@@ -10,12 +10,12 @@ import re
 from datetime import date
 
 from geo import ahp, distances
-from server import planadvanced, sitelaw, sitespec
+from server import planadvanced, sitelaw, sitespec, siteweights
 from server.forms import FormError, text_of
 from server.i18n import N_, language
 from server.i18n import gettext as _
 from server.quantities import NO_NUMBER, quantity
-from server.sitekinds import RULES
+from server.sitekinds import RULES, demand_curve, technologies
 
 STEPS = (("goal", N_("Goal")), ("rules", N_("Constraints")), ("weights", N_("Weights")), ("run", N_("Check and run")))
 
@@ -104,9 +104,13 @@ def _goal(typed):
         typed.errors["area.units"] = _("Choose at least one unit, or the whole city.")
     facility = d["facility"]
     technology = typed.text("facility.technology", 400)
-    known = {t["technology"]: t for t in sitespec.technologies(_day(d["as_of"]))}
+    known = {t["technology"]: t for t in technologies(_day(d["as_of"]))}
     facility["technology"] = technology
-    facility["kind"] = known[technology]["kind"] if technology in known else facility["kind"]
+    before = facility["kind"]
+    facility["kind"] = known[technology]["kind"] if technology in known else before
+    for row in d["criteria"]:  # a curve that nobody touched follows from water to waste and back
+        if row["code"] == "demand" and row["curve"] == demand_curve(before):
+            row["curve"] = demand_curve(facility["kind"])
     facility["enclosed"] = typed.flag("facility.enclosed")
     facility["upstream"] = typed.flag("facility.upstream")
     facility["upwind"] = typed.flag("facility.upwind") is True
@@ -183,7 +187,7 @@ def _weights(typed):
             row["curve"] = sorted(points, key=lambda p: (p[0] is None, p[0]))
     d["pairs"] = None
     if by_pairs:
-        asked = sitespec.pairs_of([r for r in d["criteria"] if isinstance(r["weight"], int | float)])
+        asked = siteweights.pairs_of([r for r in d["criteria"] if isinstance(r["weight"], int | float)])
         d["pairs"] = {}
         for key in asked:
             times = times_of(typed.text(f"pairs.{key}"))

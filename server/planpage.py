@@ -8,14 +8,14 @@ from flask import url_for
 
 from layers.errors import LayerError
 from layers.letters import fold
-from server import planadvanced, plancharts, planforms, sitedata, sitelaw, sitespec, siteworld
+from server import planadvanced, plancharts, planforms, sitedata, sitelaw, sitespec, siteweights, siteworld
 from server.i18n import date as day
 from server.i18n import gettext as _
 from server.i18n import language, m3, moment, number, percent
 from server.i18n import text as both
 from server.planwords import IMPORTANCE, load_word, object_word, source_word, technology_word, unchecked_words, words_of
 from server.quantities import quantity, shown
-from server.sitekinds import RULES
+from server.sitekinds import RULES, SOLID, technologies
 
 UNIT_KINDS = ("special_zone", "ward", "commune")
 
@@ -89,7 +89,7 @@ def step(services, study, name, form=None, errors=None):
 
 def _goal(services, study, spec, f, form):
     kinds, load = {}, siteworld.load_unit(spec)
-    for t in sitespec.technologies(date.fromisoformat(spec["as_of"])):
+    for t in technologies(date.fromisoformat(spec["as_of"])):
         kinds.setdefault(t["kind"], []).append((t["technology"], technology_word(t["technology"])))
     area = form.get("area") if form is not None else next(iter(spec["area"]), "")
     units = set(form.getlist("area.units")) if form is not None else set(spec["area"].get("units", ()))
@@ -174,7 +174,8 @@ def law(spec):
 
 
 def law_asked(asked):
-    """law() of what was typed into the step "goal" so far. ValueError where the day is no date."""
+    """{"lines": law() of what was typed into the step "goal" so far, "unit" of its capacities, "waste": whether it is about
+    solid waste}. ValueError where the day is no date."""
     flags = {"yes": True, "no": False}
     sizes = []
     for typed in asked.getlist("capacity")[:20]:
@@ -185,15 +186,16 @@ def law_asked(asked):
     facility["upwind"] = asked.get("facility.upwind") == "yes"
     spec = {"as_of": date.fromisoformat(asked.get("as_of", "")).isoformat(), "facility": facility, "sizes": sizes}
     made = law(spec)
-    kinds = {t["technology"]: t["kind"] for t in sitespec.technologies(date.fromisoformat(spec["as_of"]))}
-    unit = load_word({"facility": {"kind": kinds.get(facility["technology"], "")}})
+    kinds = {t["technology"]: t["kind"] for t in technologies(date.fromisoformat(spec["as_of"]))}
+    kind = kinds.get(facility["technology"], "")
+    unit = load_word({"facility": {"kind": kind}})
     for line in made:
         line["unit"] = unit
         if not line["problem"]:
             named = _("row %(rows)s", rows=line["rows"]) if line["rows"] else ""
             parts = (line["regulation"], line["reference"], named, line["valid"], line["confidence"])
             line["source"] = " · ".join(filter(None, parts))
-    return made
+    return {"lines": made, "unit": unit, "waste": kind in SOLID}
 
 
 def _validity(start, end):
@@ -322,7 +324,7 @@ def curve_picture(points, title, unit):
 
 def _weights(services, study, spec, f, form):
     there, load = said_of(services, spec), siteworld.load_unit(spec)
-    shares, _found = sitespec.weights(spec)
+    shares, _found = siteweights.weights(spec)
     rows = []
     for k, c in enumerate(spec["criteria"]):
         at = f"criteria[{k}]"
@@ -402,7 +404,7 @@ def _size(size, spec):
 def _run(services, study, spec, f, form):
     asked, problem = world(services, spec)
     on = [r for r in spec["rules"] if r["on"]]
-    shares, _found = sitespec.weights(spec)
+    shares, _found = siteweights.weights(spec)
     layers, load = spec["layers"], siteworld.load_unit(spec)
     area = spec["area"]
     names = dict(pair for _heading, pairs in unit_choices(services) for pair in pairs)

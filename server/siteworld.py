@@ -22,7 +22,8 @@ from server.i18n import N_
 from server.sitedata import METRIC, Data, gather
 from server.sitedemands import WaterWithin, demands
 from server.sitekinds import CRITERIA, RULES, SOLID, RuleKind
-from server.sitespec import SpecError, canonical, weights
+from server.sitespec import SpecError, canonical
+from server.siteweights import weights
 from server.sitewords import LAYER, said
 
 TOUCH = ("protected", "water", "zones", "plants", "hotspots")  # the green belt must fit beside these

@@ -179,7 +179,7 @@ FLOORS = [
     {"server.office", "server.intake"},
     {"server.casepage", "server.problems", "server.corners", "server.rowkeys", "server.quantities"},
     {"server.sitewords", "server.sitekinds", "server.planplaces"},
-    {"server.docreader", "server.loadwords", "server.citations", "server.layeruses"},
+    {"server.docreader", "server.loadwords", "server.citations", "server.layeruses", "server.siteparts", "server.siterules", "server.siteweights"},
     {"server.sitespec", "server.placing"},
     {"server.sitelaw", "server.sitedata", "server.readings"},
     {"server.sitedemands", "server.arrivals", "server.ownlayers", "server.scenarioplants", "server.scenarioground", "server.sitetables"},

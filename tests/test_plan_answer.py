@@ -321,3 +321,26 @@ def test_where_no_land_is_left_the_map_shows_the_reasons_and_no_sheet_is_offered
     assert 'data-reason-bit="4" checked' in page and "What stands in the way:" in page
     assert "sites" not in document(page)["layers"]
     assert office.planner.get(f"/plan/scenarios/of-study/{code}.pdf").status_code == 404
+
+
+def test_a_study_that_turns_to_waste_gets_the_curve_of_waste_unless_somebody_drew_one(office):
+    waste = {
+        "facility.technology": "incinerator",
+        "facility.enclosed": "",
+        "demand.kg_person_day": "0.9",
+        "demand.source": "Báo cáo",
+    }
+
+    def curve(code):
+        return next(c["curve"] for c in study(office, code)["spec"]["criteria"] if c["code"] == "demand")
+
+    code = draft(office)
+    assert sent(office, code, "goal", **waste).status_code == 303 and curve(code) == [[0.0, 0.0], [200.0, 1.0]]
+    back = {"facility.technology": sitespec.blank(None)["facility"]["technology"], "facility.enclosed": "yes"}
+    assert sent(office, code, "goal", **back).status_code == 303 and curve(code) == [[0.0, 0.0], [20_000.0, 1.0]]
+    drawn = draft(office, name="Đường riêng")
+    assert sent(office, drawn, "weights", **{"criteria[0].curve[1].m": "5,000"}).status_code == 303
+    assert sent(office, drawn, "goal", **waste).status_code == 303 and curve(drawn) == [[0.0, 0.0], [5000.0, 1.0]]
+    asked = {"facility.technology": "incinerator", "as_of": "2026-11-23", "capacity": "500", "lang": "en"}
+    told = office.planner.get("/plan/law.json", query_string=asked).get_json()
+    assert told["unit"] == "t/day" and told["waste"] is True and told["lines"][0]["distance"]

@@ -64,7 +64,7 @@ def test_from_a_new_study_to_its_answer_and_on(site, office):
         sheet.fill("#number", "1")
         sheet.fill("[id='sizes[0].capacity_m3_day']", "4,000")
         sheet.fill("[id='sizes[1].capacity_m3_day']", "8,000")
-        sheet.click("text=How finely to look")
+        sheet.click("#advanced > details > summary")
         sheet.fill("#cell_m", "200")
         sheet.fill("[id='candidates.count']", "8")
         sheet.click("button[value=next]")

@@ -13,7 +13,7 @@ import smalltown
 import staffroom
 from test_plan_pages import HOSTILE, draft, fields, study
 
-from server import ownlayers, planlayers, security, sitespec, sitework, siteworld
+from server import ownlayers, planlayers, security, siteweights, sitework, siteworld
 from server.sitewords import LAYER
 
 BOX = shapely.box(106.66, 20.83, 106.70, 20.86)  # land in and round the old centre
@@ -310,7 +310,7 @@ def test_remove_takes_rule_weight_network_and_answers_along(office):
     before = study(office, code)["spec"]
     assert sent(office, code, **flood(**form)).status_code == 303
     spec = study(office, code)["spec"]
-    spec["pairs"] = dict.fromkeys(sitespec.pairs_of(spec["criteria"]), 1.0)
+    spec["pairs"] = dict.fromkeys(siteweights.pairs_of(spec["criteria"]), 1.0)
     office.services.studies.save(office.users["planner"], code, 2, spec)
     answer = sent(office, code, **{"own.remove": "vung-ngap", "then": ""})
     assert answer.status_code == 303

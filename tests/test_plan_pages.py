@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from server import plancharts, planforms, planresult, sitespec, worker
+from server import plancharts, planforms, planresult, sitespec, siteweights, sitewords, worker
 from server.quantities import quantity, shown
 from server.siting import Studies
 
@@ -285,7 +285,7 @@ def test_answers_on_pairs_are_saved_whole_or_not(office):
     assert some.status_code == 422 and f"{len(keys) - 1} of {len(keys)}" in some.get_data(as_text=True)
     every = sent(office, code, "weights", by="pairs", **{f"pairs.{k}": "1" for k in keys})
     assert every.status_code == 303
-    shares, found = sitespec.weights(study(office, code)["spec"])
+    shares, found = siteweights.weights(study(office, code)["spec"])
     assert list(shares.values()) == pytest.approx([1 / len(used)] * len(used)) and found.accepted
     assert sent(office, code, "weights", by="typed").status_code == 303
     assert study(office, code)["spec"]["pairs"] is None
@@ -346,7 +346,7 @@ def test_the_answer_shows_the_figures_of_the_result_file(office, ran):
         if excluded["source"]:
             assert all(part in page for part in excluded["source"].split("; ")), excluded["source"]
     for one in result["unchecked"]:
-        assert sitespec.word(
+        assert sitewords.word(
             {"rule": "rule", "criterion": "criterion"}.get(one["kind"], "rule"), one["code"], "en"
         ) in page or one["kind"] in ("upstream", "land")
     assert "Not checked, for want of data:" in page
@@ -423,7 +423,11 @@ def test_why_not_here_names_the_rule_the_metres_and_the_row(office, ran):
     raw = office.services.studies.explain(ran, found["at"][1], found["at"][0])
     broken = next(r for r in raw["rules"] if r["broken"])
     shown = next(r for r in found["rules"] if r["code"] == broken["code"])
-    assert shown["state"] == "broken" and broken["source"] and all(part in shown["source"] for part in broken["source"].split("; "))
+    assert (
+        shown["state"] == "broken"
+        and broken["source"]
+        and all(part in shown["source"] for part in broken["source"].split("; "))
+    )
     assert shown["by"] == f"{broken['by']:,.0f} m" and shown["limit"] == f"{broken['limit']:,.0f} m"
     page = office.page("planner", f"/plan/{ran}/why?lat={found['lat']}&lon={found['lon']}")
     for words in (found["head"], shown["word"], shown["source"], shown["by"]):

@@ -7,7 +7,7 @@ import smalltown as st
 from hypothesis import given
 from hypothesis import strategies as some
 
-from server import sitekinds, sitespec, sitewords
+from server import sitekinds, sitespec, siteweights, sitewords
 from server.sitespec import SpecError, checked, read
 
 
@@ -111,7 +111,7 @@ def test_what_is_left_out_is_filled_in_and_reads_back():
 
 def test_weights_add_up_to_one():
     criteria = [{"code": "demand", "weight": 3}, {"code": "houses", "weight": 1}]
-    assert sitespec.weights(st.question(criteria=criteria))[0] == {"demand": 0.75, "houses": 0.25}
+    assert siteweights.weights(st.question(criteria=criteria))[0] == {"demand": 0.75, "houses": 0.25}
 
 
 def test_every_code_has_its_words():
@@ -131,7 +131,7 @@ def test_numbers_are_written_as_each_language_writes_them():
 
 
 def test_the_technologies_of_a_day_name_both_languages():
-    rows = sitespec.technologies(sitespec.table()["valid_until"].min())
+    rows = sitekinds.technologies(sitekinds.table()["valid_until"].min())
     assert {r["kind"] for r in rows} == set(sitekinds.GROUPS)
     plant = next(r for r in rows if r["technology"] == sitekinds.PLANT)
     assert (plant["by_enclosure"], plant["by_capacity"]) == (True, True)

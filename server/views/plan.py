@@ -191,7 +191,7 @@ def typed(form, read):
 def law():
     """The safe distance of works as they are typed: ?facility.technology=&facility.enclosed=&as_of=&capacity=&capacity="""
     try:
-        return jsonify(lines=planpage.law_asked(request.args))
+        return jsonify(planpage.law_asked(request.args))
     except ValueError:
         return jsonify(lines=[], message=_("Give the day as a date.")), 400
 

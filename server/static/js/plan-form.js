@@ -55,6 +55,8 @@
         const found = await answer.json();
         if (mine !== asked || !answer.ok) return;
         lines.replaceChildren(...found.lines.map(lawLine));
+        for (const unit of document.querySelectorAll("[data-load-unit]")) unit.textContent = found.unit;
+        if (found.waste) document.querySelector("[data-waste]").open = true;
         document.querySelector("[data-law-status]").textContent = found.lines.map((l) => `${l.capacity} ${l.unit}: ${l.distance ? `${l.distance} m` : l.problem || l.state_word}`).join("; ");
       } catch {
         /* the saved lines stay */
