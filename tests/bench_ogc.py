@@ -1,13 +1,14 @@
 """The interface side by side with its peers on the same rows: requests a second, and how many times theirs.
 
-    python run.py bench ogc [--seconds 5] [--pygeoapi PYTHON] [--tipg PYTHON --postgis URL]
+    python run.py bench ogc [--rows areas|outlines] [--seconds 5] [--pygeoapi PYTHON] [--tipg PYTHON --postgis URL]
 
-The rows: the starter facts, and 10,000 areas of 24 corners. Ours is `run.py serve`; pygeoapi reads a copy of the same
+The rows: the starter facts, and 10,000 areas of 24 corners, or 400 outlines of 2,500 corners, most with a hole. Ours is `run.py serve`; pygeoapi reads a copy of the same
 GeoPackage (its provider SQLiteGPKG) behind the same web server, waitress with 8 threads; tipg reads the same rows from
 PostGIS behind uvicorn. The peers have Pythons of their own, which are no part of the program: one with pygeoapi and
 waitress whose sqlite3 loads mod_spatialite (Debian's own does), one with tipg and uvicorn, and an empty database with
 PostGIS. A peer that is not named is left out. Four readers ask at once, each in a connection that stays open, for
-other pages, boxes, features and tiles each time. Nothing here judges by the clock: the numbers are for people to read.
+other pages, boxes, features and tiles each time; no tile is asked twice before all were asked once. Nothing here judges by the clock: the numbers are for people to read. Where /proc tells it (Linux), the processor time
+of an answer stands beside, database included: it says more on a machine that does other work at the same time.
 """
 
 import argparse
@@ -37,7 +38,10 @@ from layers.checks import check
 from layers.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
-AREAS, READERS, LAYER = 10_000, 4, "built_up"
+READERS, LAYER = 4, "built_up"
+WEST, SOUTH, EAST, NORTH = 106.1, 20.6, 107.1, 21.2
+TILES = {"wide": (9, 10), "middle": (12,), "near": (14,), "close": (16,)}  # zooms
+MOST_TILES = 300  # of one width
 PYGEOAPI = "from waitress import serve; from pygeoapi.flask_app import APP; serve(APP, host='127.0.0.1', port={port}, threads=8)"
 TIPG = "import uvicorn; uvicorn.run('tipg.main:app', host='127.0.0.1', port={port}, log_level='error')"
 LOAD = """
@@ -57,20 +61,40 @@ asyncio.run(load())
 
 
 def areas():
-    rng = np.random.default_rng(1)
-    x, y = rng.uniform(106.1, 107.1, AREAS), rng.uniform(20.6, 21.2, AREAS)
     turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     ring = 0.004 * np.column_stack([np.cos(turn), np.sin(turn)])
+    return _frame([shapely.Polygon(np.add(ring, place)) for place in _places(10_000)])
+
+
+def outlines():
+    turn = np.linspace(0, 2 * np.pi, 2500, endpoint=False)
+    wave = (
+        1 + 0.2 * np.sin(5 * turn) + 0.1 * np.sin(17 * turn) + 0.02 * np.sin(211 * turn) + 0.004 * np.sin(1200 * turn)
+    )
+    circle = np.column_stack([np.cos(turn), np.sin(turn)])
+    ring, hole = 0.03 * wave[:, None] * circle, 0.003 * circle[::50]
+    return _frame([shapely.Polygon(np.add(ring, place), [np.add(hole, place)]) for place in _places(400)])
+
+
+def _places(n):
+    rng = np.random.default_rng(1)
+    return list(zip(rng.uniform(WEST, EAST, n), rng.uniform(SOUTH, NORTH, n), strict=True))
+
+
+def _frame(shapes):
+    n = len(shapes)
     said = {"source": "synthetic", "confidence": "low", "geometry_quality": "schematic"}
-    names = {"code": [f"B{i}" for i in range(AREAS)], "name_vi": [f"Khu đất số {i}" for i in range(AREAS)]}
-    shapes = [shapely.Polygon(np.add(ring, (a, b))) for a, b in zip(x, y, strict=True)]
+    names = {"code": [f"B{i}" for i in range(n)], "name_vi": [f"Khu đất số {i}" for i in range(n)]}
     return gpd.GeoDataFrame(names | said, geometry=shapes, crs=4326)
 
 
-def fill(folder):
+ROWS = {"areas": areas, "outlines": outlines}
+
+
+def fill(folder, frame):
     store = Store(folder)
     starter.fill(store, today=date(2026, 11, 22))
-    store.write(check(ALL[LAYER], areas()), source="bench")
+    store.write(check(ALL[LAYER], frame), source="bench")
     store.copy_to(folder / "copy.gpkg")
     store.close()
 
@@ -94,7 +118,7 @@ def running(command, env=None, *, ready, wait_s=120):
             if process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("it did not start: " + "".join(said)[-500:])
             time.sleep(0.1)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -159,8 +183,8 @@ def pygeoapi(python, folder):
     return running([python, "-c", PYGEOAPI.format(port=port)], env, ready=answers(f"http://127.0.0.1:{port}"))
 
 
-def tipg(python, url, folder):
-    frame, rows = areas(), Path(folder) / "rows.json"
+def tipg(python, url, folder, frame):
+    rows = Path(folder) / "rows.json"
     columns = [frame[c].tolist() for c in ("code", "name_vi", "source", "confidence", "geometry_quality")]
     rows.write_text(json.dumps(list(zip(*columns, shapely.to_wkt(frame.geometry, rounding_precision=-1), strict=True))))
     loaded = subprocess.run([python, "-c", LOAD, url, str(rows)], capture_output=True, text=True)
@@ -174,19 +198,32 @@ def tipg(python, url, folder):
 # --- what is asked ---
 
 
-def questions(path, tiles):
+def questions(path, tiles, n):
     """{name: addresses after the server's}. path: of the collection; tiles: whether rows come before columns."""
     pick = random.Random(0)
     corners = [(pick.uniform(106.1, 107), pick.uniform(20.6, 21.1)) for _ in range(300)]
-    here = [(z, *tile_of(x, y, z)) for z in (10, 12, 13) for x, y in corners[:70]]
+    pages = {f"pages of {size:,}": [f"{path}/items?limit={size}&offset={at}" for at in range(0, n, size)][:100]
+             for size in (100, 1000) if size < n}  # fmt: skip
     order = (lambda z, x, y: f"{z}/{y}/{x}") if tiles == "yx" else (lambda z, x, y: f"{z}/{x}/{y}")
     return {
-        "pages of 100": [f"{path}/items?limit=100&offset={100 * i}" for i in range(100)],
-        "pages of 1,000": [f"{path}/items?limit=1000&offset={1000 * i}" for i in range(10)],
+        **pages,
         "boxes": [f"{path}/items?limit=100&bbox={x:.4f},{y:.4f},{x + 0.1:.4f},{y + 0.1:.4f}" for x, y in corners],
-        "single features": [f"{path}/items/B{pick.randrange(AREAS)}" for _ in range(300)],
-        "tiles": [f"{path}/tiles/WebMercatorQuad/{order(*t)}" for t in here],
+        "single features": [f"{path}/items/B{pick.randrange(n)}" for _ in range(300)],
+        **{
+            f"{width} tiles": [f"{path}/tiles/WebMercatorQuad/{order(*t)}" for t in tiles_of(zooms)]
+            for width, zooms in TILES.items()
+        },
     }
+
+
+def tiles_of(zooms):
+    """Tiles over the rows in any order, none twice."""
+    out = []
+    for z in zooms:
+        (x0, y0), (x1, y1) = tile_of(WEST, NORTH, z), tile_of(EAST, SOUTH, z)
+        every = [(z, x, y) for x in range(x0, x1 + 1) for y in range(y0, y1 + 1)]
+        out += random.Random(z).sample(every, len(every))
+    return out[:MOST_TILES]
 
 
 def tile_of(lon, lat, z):
@@ -210,7 +247,7 @@ def count(address, path):
     return len(made["features"]) if "features" in made else 1
 
 
-def pace(address, paths, seconds, *, gzipped, once=False):
+def answers_a_second(address, paths, seconds, *, gzipped, once=False):
     """Answers a second. once: every address one time at most, so that nothing was asked before."""
     parts, done, lock = urlsplit(address), [0, 0], threading.Lock()
     ahead = iter(range(len(paths) if once else sys.maxsize))
@@ -241,13 +278,43 @@ def pace(address, paths, seconds, *, gzipped, once=False):
     return done[0] / (time.perf_counter() - begun)
 
 
-def measured(address, asked, seconds):
-    """{question: (answers a second, plain or None, gzipped)} of a server; tiles first cold, then warm."""
+def processor_s(pids):
+    """Seconds of processor time that processes and all their children took until now; NaN where nobody tells."""
+    total = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except FileNotFoundError:
+            if not Path("/proc/self/stat").exists():
+                return float("nan")
+            continue  # it has ended; its parent holds its time
+        total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def databases():
+    """Process numbers of PostgreSQL on this machine."""
+    names = Path("/proc").glob("[0-9]*/comm")
+    return [int(n.parent.name) for n in names if n.exists() and n.read_text().startswith("postgres")]
+
+
+def measured(address, asked, seconds, pids):
+    """{question: (answers a second, processor ms an answer)} of a server; tiles first cold, then warm.
+
+    pids: gives the numbers of the processes that work for it.
+    """
     out = {}
+
+    def pace(*args, **options):
+        before, begun = processor_s(pids()), time.perf_counter()
+        rate = answers_a_second(*args, **options)
+        answered = rate * (time.perf_counter() - begun)
+        return rate, 1000 * (processor_s(pids()) - before) / max(answered, 1)
+
     for name, paths in asked.items():
-        if name == "tiles":
-            out["tiles, first time"] = pace(address, paths, 60, gzipped=True, once=True)
-            out["tiles, again"] = pace(address, paths, seconds, gzipped=True)
+        if name.endswith("tiles"):
+            out[f"{name}, first time"] = pace(address, paths, 300, gzipped=True, once=True)
+            out[f"{name}, again"] = pace(address, paths, seconds, gzipped=True)
         else:
             pace(address, paths[:5], 0.5, gzipped=False)
             out[name] = pace(address, paths, seconds, gzipped=False)
@@ -256,46 +323,54 @@ def measured(address, asked, seconds):
 
 
 def row(*cells):
-    print("  ".join(str(c).ljust(w) for c, w in zip(cells, (24, 14, 16, 16, 0), strict=False)).rstrip(), flush=True)
+    print("  ".join(str(c).ljust(w) for c, w in zip(cells, (26, 14, 16, 16, 0), strict=False)).rstrip(), flush=True)
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="bench ogc", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", choices=ROWS, default="areas", help="areas of 24 corners, or outlines of 2,500")
     parser.add_argument("--seconds", type=float, default=5, help="how long each question is asked")
     parser.add_argument("--pygeoapi", metavar="PYTHON", help="a Python with pygeoapi and waitress")
     parser.add_argument("--tipg", metavar="PYTHON", help="a Python with tipg and uvicorn")
     parser.add_argument("--postgis", metavar="URL", help="an empty database for tipg, postgresql://...")
     options = parser.parse_args(arguments)
-    made, path = {}, f"/collections/{LAYER}"
+    made, path, frame = {}, f"/collections/{LAYER}", ROWS[options.rows]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        fill(folder)
-        servers = {"ours": (lambda: ours(folder), questions(path, "yx"))}
+        fill(folder, frame)
+        servers = {"ours": (lambda: ours(folder), questions(path, "yx", len(frame)))}
         if options.pygeoapi:
-            asked = questions(path, "yx")
-            del asked["tiles"]
+            asked = {k: v for k, v in questions(path, "yx", len(frame)).items() if not k.endswith("tiles")}
             servers["pygeoapi"] = (lambda: pygeoapi(options.pygeoapi, folder), asked)
         if options.tipg and options.postgis:
             servers["tipg"] = (
-                lambda: tipg(options.tipg, options.postgis, folder),
-                questions("/collections/public.built_up", "xy"),
+                lambda: tipg(options.tipg, options.postgis, folder, frame),
+                questions("/collections/public.built_up", "xy", len(frame)),
             )
         seen = {}
         for server, (begin, asked) in servers.items():
             try:
-                with begin() as address:
+                with begin() as (address, pid):
                     seen[server] = [count(address, paths[1]) for paths in asked.values()]
-                    made[server] = measured(address, asked, options.seconds)
+                    made[server] = measured(address, asked, options.seconds, lambda p=pid, s=server: [p, *beside(s)])
             except (RuntimeError, OSError) as e:
                 print(f"{server}: {e}")
     for server, counts in seen.items():
         if counts[:2] != seen["ours"][:2]:
             print(f"{server} gave other counts of features than ours: {counts} against {seen['ours']}")
-    row("answers a second", *(f"{s}" for s in made))
-    for name, own in made.get("ours", {}).items():
-        peers = [m.get(name) for server, m in made.items() if server != "ours"]
-        row(name, f"{own:,.0f}", *("–" if n is None else f"{n:,.1f} ({own / n:,.1f} x)" for n in peers))
+    for i, title in enumerate(("answers a second", "processor ms an answer")):
+        row(title, *made)
+        for name, own in made.get("ours", {}).items():
+            peers = [m[name][i] if name in m else None for server, m in made.items() if server != "ours"]
+            times = [None if n is None else (own[0] / n, n / max(own[1], 0.01))[i] for n in peers]
+            cells = zip(peers, times, strict=True)
+            row(name, f"{own[i]:,.1f}", *("–" if n is None else f"{n:,.1f} ({t:,.1f} x)" for n, t in cells))
     return 0
+
+
+def beside(server):
+    """Processes that work for a server beside its own."""
+    return databases() if server == "tipg" else []
 
 
 if __name__ == "__main__":

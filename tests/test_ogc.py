@@ -593,6 +593,30 @@ def test_a_browser_gets_pages_and_a_program_gets_json(client):
             assert f'<html lang="{lang}">' in text and text.count("<h1") == 1
 
 
+def test_what_is_wrong_is_told_beside_the_form(client):
+    said = "name_v = '<b>\"x'"
+    answer = client.get("/ogc/collections/samples/items", query_string={"f": "html", "filter": said, "lang": "en"})
+    assert answer.status_code == 400 and answer.headers["Cache-Control"] == "no-store"
+    form = answer.text[answer.text.index('<form class="choices"') :]
+    assert 'value="name_v = &#39;&lt;b&gt;&#34;x&#39;"' in form and 'aria-invalid="true"' in form
+    assert "There is no property “name_v” (letter 1)." in form and "<b>" not in answer.text
+    for wrong in ("limit=x", "bbox=1,2,3", "datetime=never", "nothing=1"):
+        answer = client.get(f"/ogc/collections/samples/items?f=html&lang=vi&{wrong}&sortby=-year")
+        assert answer.status_code == 400 and "aria-invalid" not in answer.text
+        assert 'id="choice-error" role="alert"' in answer.text and '<option value="-year" selected>' in answer.text
+        assert '<input type="hidden" name="bbox"' not in answer.text, "nobody could mend it there"
+        assert client.get(f"/ogc/collections/samples/items?f=json&{wrong}").mimetype == "application/problem+json"
+
+
+def test_units_are_told_in_the_language_of_the_page(client):
+    for path in ("", "/queryables", "/items/11383"):
+        pages = {
+            lang: client.get(f"/ogc/collections/admin_units{path}?f=html&lang={lang}").text for lang in ("vi", "en")
+        }
+        assert '<small class="quiet">người</small>' in pages["vi"] and '">people</small>' not in pages["vi"]
+        assert '<small class="quiet">people</small>' in pages["en"]
+
+
 def test_the_form_of_a_page_may_be_left_blank(client):
     text = get(client, "/ogc/collections/samples/items", f="html", filter="", sortby="", datetime="", lang="en").text
     assert len(re.findall(r"<tr data-code=", text)) == 40

@@ -21,6 +21,7 @@ from server.errors import PAGES, Refused
 from server.i18n import gettext as _
 from server.i18n import language
 from server.openapi import PROBLEM
+from server.records import unit_word
 from server.security import public
 from server.tiles import LAST_ZOOM
 from server.tokens import scope_of
@@ -86,6 +87,11 @@ def _preferred():
     return "html" if accepted[HTML] > max(accepted[JSON], accepted[GEOJSON]) else "json"
 
 
+def wants_page():
+    """Whether what is wrong is told to a person."""
+    return request.args.get("f") == "html" or ("f" not in request.args and _preferred() == "html")
+
+
 def collection_of(name):
     found = shelf().get(name, scope=scope())
     if found is None:
@@ -147,7 +153,7 @@ def refused(error):
         return error.get_response()
     _name, title, advice = PAGES.get(error.code, PAGES[400])
     title, advice = getattr(error, "title", None) or _(title), getattr(error, "sentence", None) or _(advice)
-    if request.args.get("f") == "html" or ("f" not in request.args and _preferred() == "html"):
+    if wants_page():
         response = Response(
             render_template("error.html", code=error.code, title=title, advice=advice, incident=None), mimetype=HTML
         )
@@ -223,7 +229,14 @@ def collection(name):
     _held, form = asked()
     made = documents.collection(addresses(), c)
     if form == "html":
-        return page("ogc_collection.html", c=c, made=made, title=documents.title(c.layer), address=addresses())
+        return page(
+            "ogc_collection.html",
+            c=c,
+            made=made,
+            title=documents.title(c.layer),
+            address=addresses(),
+            unit_word=unit_word,
+        )
     return send(lambda: made, JSON, c.version)
 
 
@@ -233,7 +246,7 @@ def queryables(name):
     c = collection_of(name)
     _held, form = asked()
     if form == "html":
-        return page("ogc_queryables.html", c=c, title=documents.title(c.layer))
+        return page("ogc_queryables.html", c=c, title=documents.title(c.layer), unit_word=unit_word)
     return send(lambda: documents.queryables(addresses(), c), SCHEMA, c.version)
 
 
@@ -252,11 +265,28 @@ def schema(name):
 @public
 def items(name):
     c = collection_of(name)
-    wanted = parameters.items(_filled(), c)
+    try:
+        wanted = parameters.items(_filled(), c)
+    except Refused as e:
+        if not wants_page():
+            raise
+        return _form_again(c, e.sentence)
     if parameters.representation(dict(wanted.given), ("json", "html"), _preferred) == "html":
         return _items_page(c, wanted)
     content_crs = {"Content-Crs": f"<{wanted.system.uri}>"}
     return send(lambda: _features(c, wanted), GEOJSON, c.version, **content_crs)
+
+
+def _form_again(c, sentence):
+    """The page with what was asked in its form, and beside it what is wrong with it."""
+    first = {k: v for k, v in request.args.items() if k in ("filter", "datetime", "sortby")}
+    part, _colon, rest = sentence.partition(": ")
+    in_filter = part == "filter" and rest
+    response = _items_page(c, parameters.items(MultiDict({"f": "html"}), c), held=first | {"f": "html"},
+                           problem=(rest[0].upper() + rest[1:] if in_filter else sentence), in_filter=bool(in_filter))  # fmt: skip
+    response.status_code = 400
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _features(c, wanted):
@@ -310,7 +340,7 @@ def item(name, feature):
         return page(
             "ogc_item.html", c=c, feature=feature, title=featurepages.title(c, row), facts=featurepages.facts(c, row),
             name=documents.title(c.layer), map=_map(c, [row]), recorded=c.by_name.get("source") and c.values("source")[row],
-            other=[(s, _item_address(c, feature, crs=s)) for s in parameters.SYSTEMS], address=_item_address(c, feature),
+            other=[(s, _item_address(c, feature, crs=s)) for s in parameters.SYSTEMS], address=_item_address(c, feature), unit_word=unit_word,
         )  # fmt: skip
     links = [
         documents.link(_item_address(c, feature, **({"crs": system.uri} if "crs" in held else {})), "self", GEOJSON),
@@ -326,8 +356,9 @@ def _item_address(c, feature, **changes):
     return addresses()(f"/collections/{c.name}/items/{feature}", **({"f": "json"} | changes))
 
 
-def _items_page(c, wanted):
-    wanted = replace(wanted, limit=min(wanted.limit, featurepages.DRAWN))
+def _items_page(c, wanted, held=None, problem=None, in_filter=False):
+    held = dict(wanted.given) if held is None else held
+    wanted = replace(wanted, limit=min(wanted.limit, 0 if problem else featurepages.DRAWN))
     found = c.page(wanted.selection, wanted.limit, wanted.offset)
     orders = featurepages.orders(c)
     return page(
@@ -338,12 +369,14 @@ def _items_page(c, wanted):
         rows=featurepages.rows(c, found.rows, _local()),
         found=found,
         offset=wanted.offset,
-        map=_map(c, found.rows),
+        map=None if problem else _map(c, found.rows),
         steps={rel: _again(wanted, f="html", offset=n) for rel, n in _steps(wanted, found)},
         same=_again(wanted, f="json"),
-        held=dict(wanted.given),
+        held=held,
+        problem=problem,
+        in_filter=in_filter,
         orders=orders,
-        known_order=dict(wanted.given).get("sortby", "").removeprefix("-") in dict(orders),
+        known_order=held.get("sortby", "").removeprefix("-") in dict(orders),
         example=featurepages.example(c),
         download=downloads.box(
             c.layer,
