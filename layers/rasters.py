@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ from layers.errors import LayerError, Said, said
 from layers.surfaces import WARD_KINDS, make_population, service_links, take_population
 
 __all__ = ["SLOTS", "WARD_KINDS", "Slot", "history", "make_population", "put", "put_back", "service_links", "slot_path"]
-__all__ += ["take", "take_population", "try_slot"]
+__all__ += ["empty", "take", "take_population", "try_slot"]
 
 KEPT = 5  # earlier rasters of a slot that can be put back
 MARGIN_DEG = 0.05
@@ -386,6 +387,32 @@ def put(store, slot, tried, *, who, source, facts=None):
     The raster before stays in rasters/ and can be put back. The change and its row of the audit are
     one: where the row cannot be written the file stays as it was.
     """
+    with _next_version(store, slot) as (con, number, path, folder):
+        _keep(Path(tried), folder / f"{slot}-{number}.tif")
+        _note(con, slot, number, tried, who, source, facts)
+        os.replace(tried, path)
+    return number
+
+
+def empty(store, slot, *, who, source):
+    """Take the raster out of its slot, as a new version without one, whose number is returned; it can be put back.
+
+    Raises LayerError for people per cell: the figures need one.
+    """
+    if slot == "population":
+        raise LayerError.of(
+            "The figures need a raster of people: put another one in its place instead of taking it out.",
+            "Số liệu cần ảnh dân số: hãy thay bằng ảnh khác chứ không bỏ trống.",
+        )
+    with _next_version(store, slot) as (con, number, path, _folder):
+        _note(con, slot, number, None, who, source, None)
+        path.unlink(missing_ok=True)
+    return number
+
+
+@contextmanager
+def _next_version(store, slot):
+    """(connection of a transaction, number of the next version, the slot's file, the folder of its versions)."""
     path, folder = slot_path(store.data_dir, slot), Path(store.data_dir) / "rasters"
     folder.mkdir(exist_ok=True)
     with store.transaction() as con:
@@ -395,12 +422,9 @@ def put(store, slot, tried, *, who, source, facts=None):
             _keep(path, folder / f"{slot}-1.tif")
             _note(con, slot, 1, path, "system", "as it was before", None)
             number = 2
-        _keep(Path(tried), folder / f"{slot}-{number}.tif")
-        _note(con, slot, number, tried, who, source, facts)
-        os.replace(tried, path)
+        yield con, number, path, folder
     for old in sorted(_numbers(folder, slot))[: -KEPT - 1]:
         (folder / f"{slot}-{old}.tif").unlink(missing_ok=True)
-    return number
 
 
 def take(store, path, slot, *, who="system"):
@@ -412,9 +436,11 @@ def take(store, path, slot, *, who="system"):
 
 
 def put_back(store, slot, number, *, who="system"):
-    """Put an earlier raster of a slot back, as a new version whose number is returned."""
+    """Put an earlier version of a slot back, as a new one whose number is returned. 0: empty, as before the first one."""
     kept = Path(store.data_dir) / "rasters" / f"{slot}-{number}.tif"
     slot_path(store.data_dir, slot)
+    if number in {0, *(v["version"] for v in history(store, slot) if v["empty"])}:
+        return empty(store, slot, who=who, source=f"version {number}")
     if not kept.is_file():
         raise LayerError.of(
             "Version {number} of the raster {slot} is not kept.", "Không còn giữ phiên bản {number} của ảnh {label}.",
@@ -427,10 +453,14 @@ def put_back(store, slot, number, *, who="system"):
 
 
 def history(store, slot):
-    """Versions of a slot, newest first: version, at, who, source, sha256, facts, kept (whether it can be put back)."""
+    """Versions of a slot, newest first: version, at, who, source, sha256 and facts, empty (a version without a raster,
+    whose sha256 is None), kept (whether it can be put back)."""
     kept = _numbers(Path(store.data_dir) / "rasters", slot)
     with store.reading() as con:
-        return [row | {"kept": row["version"] in kept} for row in _history(con, slot)]
+        found = _history(con, slot)
+    return [
+        row | {"empty": row["sha256"] is None, "kept": row["sha256"] is None or row["version"] in kept} for row in found
+    ]
 
 
 def _history(con, slot):
@@ -439,11 +469,12 @@ def _history(con, slot):
 
 
 def _note(con, slot, number, path, who, source, facts):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    new = {"version": number, "sha256": digest.hexdigest(), "source": source, "facts": facts}
+    """The row of a version in the audit. path: None for a version without a raster."""
+    sha = None
+    if path is not None:
+        with open(path, "rb") as file:
+            sha = hashlib.file_digest(file, "sha256").hexdigest()
+    new = {"version": number, "sha256": sha, "source": source, "facts": facts}
     audit.append(con, at=datetime.now(UTC), who=who, action="version", thing=f"raster:{slot}", new=new)
 
 

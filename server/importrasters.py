@@ -78,7 +78,7 @@ def applied(services, one, task):
 
 
 def put_back(services, one, task, wanted):
-    """The raster from before the import, or the import's own, put back as a new version."""
+    """The raster from before the import, or the import's own, put back as a new version; a place that was empty is so again."""
     store, slot = services.store, one.layer.removeprefix("raster:")
     version, who = newest(store, slot)
     if version != (one.restored or one.written):
@@ -87,8 +87,6 @@ def put_back(services, one, task, wanted):
             "overtaken", version=version, who=who,
         )  # fmt: skip
     number = one.written - 1 if wanted == "undo" else one.written
-    if number < 1:
-        raise ImportProblem(N_("There was no raster in this place before, so that none can be put back."), "first")
     restored = rasters.put_back(store, slot, number, who=task.who.name)
     return _told(services, one, task, wanted, state="undone" if wanted == "undo" else "applied", restored=restored)
 

@@ -25,7 +25,7 @@ import staffroom
 from rasterio.transform import from_origin
 
 from geo import encoding
-from layers import audit, starter
+from layers import audit, rasters, starter
 from layers.catalogue import ALL
 from server import casebook, importdesk, importdoor, imports, jobs, worker
 from server.services import open_city
@@ -845,7 +845,13 @@ def test_a_raster_goes_into_its_slot_and_back(office, tmp_path):
     first = (data / "elevation.tif").read_bytes()
     assert "The raster is in use" in page(office, number)
     act(office, number, "undo")
-    assert one(office, number).state == "applied" and "no raster in this place before" in page(office, number)
+    path = data / "elevation.tif"
+    assert one(office, number).state == "undone" and not path.exists() and "was taken back" in page(office, number)
+    told = rasters.history(office.services.store, "elevation")
+    assert [(v["version"], v["empty"]) for v in told] == [(2, True), (1, False)]
+    act(office, number, "redo")
+    assert one(office, number).state == "applied" and path.read_bytes() == first
+    assert "The raster is in use" in page(office, number)
     higher = raster(tmp_path / "b.tif", np.full((20, 20), 7.0, dtype="float32"))
     second = send(office, "cao.tif", higher)
     assert one(office, second).state == "layer"
@@ -853,7 +859,7 @@ def test_a_raster_goes_into_its_slot_and_back(office, tmp_path):
     act(office, second, "apply")
     assert (data / "elevation.tif").read_bytes() != first
     act(office, number, "undo")
-    assert "version 2 by Planner 1" in page(office, number)
+    assert "version 4 by Planner 1" in page(office, number)
     act(office, second, "undo")
     assert (one(office, second).state, (data / "elevation.tif").read_bytes()) == ("undone", first)
     act(office, second, "redo")

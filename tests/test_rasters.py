@@ -138,6 +138,45 @@ def test_a_population_keeps_its_people_and_the_one_before_can_be_put_back(filled
         rasters.put_back(filled, "population", 9)
 
 
+def test_the_first_raster_taken_back_leaves_its_place_empty(filled, tmp_path, heights, monkeypatch):
+    path = rasters.slot_path(filled.data_dir, "elevation")
+    rasters.take(filled, tiff(tmp_path / "a.tif", heights, nodata=-9999), "elevation")
+    first, stamp = path.read_bytes(), rasters.stamp(path)
+    assert rasters.put_back(filled, "elevation", 0, who="planner") == 2
+    assert not path.exists() and rasters.stamp(path) == "" != stamp
+    newest = rasters.history(filled, "elevation")[0]
+    assert (newest["version"], newest["who"], newest["empty"], newest["kept"], newest["sha256"]) == (
+        2,
+        "planner",
+        True,
+        True,
+        None,
+    )
+    assert rasters.put_back(filled, "elevation", 1) == 3 and path.read_bytes() == first
+    assert rasters.put_back(filled, "elevation", 2) == 4 and not path.exists(), "an empty version is a version too"
+    number, *_ = rasters.take(filled, tiff(tmp_path / "b.tif", heights + 1, nodata=-9998), "elevation")
+    assert number == 5 and path.read_bytes() != first
+    with filled.reading() as con:
+        assert audit.verify(con) == []
+
+    def breaks(*_, **__):
+        raise RuntimeError("power cut")
+
+    second = path.read_bytes()
+    monkeypatch.setattr(rasters.audit, "append", breaks)
+    with pytest.raises(RuntimeError, match="power cut"):
+        rasters.put_back(filled, "elevation", 0)
+    assert path.read_bytes() == second
+
+
+def test_the_raster_of_people_is_never_taken_out(filled):
+    path = rasters.slot_path(filled.data_dir, "population")
+    rasters.make_population(filled, path)
+    with pytest.raises(LayerError, match="figures need"):
+        rasters.put_back(filled, "population", 0)
+    assert path.exists() and rasters.history(filled, "population") == []
+
+
 def test_a_row_that_cannot_be_noted_leaves_the_raster(filled, tmp_path, heights, monkeypatch):
     rasters.take(filled, tiff(tmp_path / "a.tif", heights, nodata=-9999), "elevation")
     path = rasters.slot_path(filled.data_dir, "elevation")
