@@ -103,9 +103,11 @@ def _people_gained(made, gained):
 
 def _relief(made, links):
     """Hotspots of whose ward's untreated water at least RELIEF_SHARE goes to new plants."""
-    share = links.groupby("unit")["share"].sum()
-    found = [h["code"] for h in made.hotspots if h["ward"] and share.get(h["ward"], 0.0) >= RELIEF_SHARE - 1e-9]
-    return {"hotspots": found}
+    units = made.ledger.units
+    share = np.bincount(units.get_indexer(links["unit"]), links["share"], minlength=len(units))
+    at = units.get_indexer([h["ward"] or "" for h in made.hotspots])
+    enough = [i >= 0 and share[i] >= RELIEF_SHARE - 1e-9 for i in at]
+    return {"hotspots": [h["code"] for h, it in zip(made.hotspots, enough, strict=True) if it]}
 
 
 def _sent(made, links):

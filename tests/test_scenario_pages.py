@@ -251,7 +251,8 @@ def test_an_own_distance_is_typed_with_its_source_marked_everywhere_and_given_to
     assert kept == [(1, 60.0, True), (2, 60.0, True), (3, None, False), (4, None, False)], "same kind, no value by law"
     page = city.page("inspector", f"{BASE}/compare?s={code}&year=2030")
     assert (
-        "Safety distances entered by the planner, A: P1 60 m (QĐ 12/2027 &lt;b&gt;)" in page and "P1, P2 60 m" not in page
+        "Safety distances entered by the planner, A: P1 60 m (QĐ 12/2027 &lt;b&gt;)" in page
+        and "P1, P2 60 m" not in page
     )
     assert "P1, P2 60 m (QĐ" in city.page("inspector", f"{BASE}/compare?s={code}&year=2035")
     assert 'value="QĐ 12/2027 &lt;b&gt;"' in city.page("planner", f"{path}/draw?plant=1")
@@ -562,6 +563,47 @@ def test_a_plant_is_drawn_dragged_undone_by_keys_saved_and_compared(city, book, 
         sheet.click("button:has-text('Side by side')")
         sheet.wait_for_selector(".small-map")
         assert sheet.locator(".small-map").count() == 2 and "most of all" in sheet.inner_text("table.compare")
+        errors = [e for e in seen.errors if "422" not in e]
+        assert not errors and not seen.outside, (errors, seen.outside)
+
+
+def test_an_own_distance_is_typed_shared_and_a_second_tab_is_told_beside_the_map(city, book, planner, live):
+    code = book.create(
+        planner, "Hai thẻ", plants=[plant(), plant(2, lon=106.4, year=2031), plant(3, lon=106.5, year=2026)]
+    )
+    with browser.page(width=1366, height=900) as (sheet, seen):
+        opened(city, sheet, live)
+        sheet.goto(f"{live}{BASE}/{code}/draw?lang=en", wait_until="networkidle")
+        sheet.wait_for_selector("[data-scenario][data-ready]")
+        other = sheet.context.new_page()
+        other.goto(f"{live}{BASE}/{code}/draw?lang=en", wait_until="networkidle")
+        other.wait_for_selector("[data-scenario][data-ready]")
+        sheet.fill("#own_m", "60")
+        sheet.wait_for_selector("#own_source-error")
+        assert sheet.is_hidden("[data-do=same]")
+        sheet.fill("#own_source", "QĐ 12/2027")
+        sheet.wait_for_selector("#own_source-error", state="detached")
+        sheet.wait_for_selector("[data-change] .badge-own")
+        sheet.keyboard.press("Tab")
+        sheet.wait_for_selector("[data-do=same]:visible")
+        sheet.click("[data-do=same]")
+        sheet.wait_for_function("() => document.querySelectorAll('[data-change] .badge-own').length === 2")
+        assert "P2." in sheet.inner_text("[data-status]") and sheet.is_hidden("[data-do=same]")
+        sheet.click("[data-do=undo]")
+        sheet.wait_for_function("() => document.querySelectorAll('[data-change] .badge-own').length === 1")
+        sheet.click("[data-do=redo]")
+        sheet.wait_for_function("() => document.querySelectorAll('[data-change] .badge-own').length === 2")
+        sheet.click("[data-do=save]")
+        sheet.wait_for_url(f"**{BASE}/{code}")
+        assert [(p.own_m, p.own_source) for p in book.get(code).plants] == [(60.0, "QĐ 12/2027")] * 2 + [(None, "")]
+        other.click("[data-do=centre]")
+        answered(other, 0)
+        other.click("[data-do=save]")
+        other.wait_for_selector("[data-late]:visible")
+        assert "Somebody else changed" in other.inner_text("[data-late]") and len(book.get(code).plants) == 3
+        other.click("[data-do=copy]")
+        other.wait_for_url(re.compile(r"/KB-\d{4}$"))
+        assert len(book.get(other.url.rsplit("/", 1)[-1]).plants) == 4
         errors = [e for e in seen.errors if "422" not in e]
         assert not errors and not seen.outside, (errors, seen.outside)
 
