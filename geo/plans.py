@@ -16,7 +16,8 @@ class Effort:
     """How hard to look. gap: relative gap at which to be content. rounds: of the relaxation. trials: exchanges
     weighed per search. kicks: searches from a disturbed choice. kernel_pairs: the options the relaxation likes best,
     up to so many pairs within reach, are chosen from outright. outright_pairs: with no more pairs than this left a
-    case is solved outright; unlimited_pairs: the same where no capacity binds, which is easier. nodes, seconds: of
+    case is solved outright; unlimited_pairs: the same where no capacity binds, which is easier. looks: choices looked at
+    to prove that few plants cannot do better (geo/enumeration.py). nodes, seconds: of
     each such solution (None: no limit); seconds make the plan depend on the machine.
     """
 
@@ -27,6 +28,7 @@ class Effort:
     kernel_pairs: int = 16_000
     outright_pairs: int = 6_000
     unlimited_pairs: int = 100_000
+    looks: int = 40_000
     nodes: int | None = 2_000
     seconds: float | None = None
 

@@ -4,7 +4,8 @@ Which sites, in which sizes, within a number of plants or a budget, so that most
 taken by a plant within reach that has room for it (Church and ReVelle 1974, Papers Reg. Sci. Assoc. 32, 101-118; with
 capacities Current and Storbeck 1988, Environ. Plan. B 15, 153-163). The formula is in geo/lagrange.py. A choice is
 found by greedy, by rounding the relaxation and by exchange (geo/exchange.py); the bound says how much better any
-choice could be; small cases are solved outright (geo/choices.py). The same case, effort and seed give the same plan,
+choice could be; small cases are solved outright (geo/choices.py), and choices of few plants are looked through
+(geo/enumeration.py). The same case, effort and seed give the same plan,
 unless seconds or stop cut it short.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from geo.choices import cover_outright
+from geo.enumeration import looked_through
 from geo.exchange import Search
 from geo.flows import allocation
 from geo.knapsacks import Knapsacks
@@ -74,6 +76,9 @@ def cover(case, *, effort=None, seed=0, start=(), prefer=None, progress=None, st
             _outright(case, search, alive, effort, limit, ask)
         else:
             _kicks(search, relaxed, alive, effort, seed, limit, ask)
+            limit.tell(0.8, search.served)
+        if not limit.close_to(search.served, effort.gap) and not ask():
+            _look_through(case, search, alive, effort, limit, ask)
     limit.tell(0.9, search.served)
     if prefer is not None:
         _prefer(case, search, prefer, effort.trials, ask)
@@ -213,7 +218,23 @@ def _kicks(search, relaxed, alive, effort, seed, limit, stop):
             return
         near[list(search.options)] = True
         search.exchange(search.kick(rng, share), among=near, trials=effort.trials // 5)
-        limit.tell(0.7 + 0.2 * (k + 1) / effort.kicks, search.served)
+        limit.tell(0.7 + 0.1 * (k + 1) / effort.kicks, search.served)
+
+
+def _look_through(case, search, alive, effort, limit, stop):
+    """Looks through the choices of few plants among the options that are alive, for a smaller bound or a better choice."""
+
+    def take(options):
+        search.weigh(options)
+        return search.served
+
+    def tell(bound):
+        limit.lower(bound)
+        limit.tell(0.85, search.served)
+
+    options = np.flatnonzero(alive)
+    facts = {"gap": effort.gap, "looks": effort.looks, "take": take, "tell": tell, "stop": stop}
+    looked_through(case, options, search.served, limit.value, **facts)
 
 
 def _prefer(case, search, prefer, trials, stop):

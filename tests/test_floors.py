@@ -55,7 +55,7 @@ FLOORS = [
         "geo.choices",
         "geo.additions",
     },
-    {"geo.exchange", "geo.medians"},
+    {"geo.enumeration", "geo.exchange", "geo.medians"},
     {"geo.siting"},
     {"layers.errors", "layers.letters", "layers.pulse", "layers.strokes"},
     {
