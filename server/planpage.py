@@ -106,7 +106,7 @@ def _goal(services, study, spec, f, form):
         "groups": [(words_of("group", kind), options) for kind, options in kinds.items()],
         "models": [(m, words_of("model", m)) for m in sitespec.MODELS],
         "goals": [(g, words_of("goal", g, load=load)) for g in sitespec.GOALS],
-        "law": law(spec), "standing": standing(services, spec, f),
+        "law": law(spec), "standing": standing(services, spec, f), "waste": spec["facility"]["kind"] in SOLID,
     }  # fmt: skip
 
 
