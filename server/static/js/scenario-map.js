@@ -23,8 +23,10 @@
 
   const card = (p) => {
     const law = p.distance ? [[t("Safety distance"), p.by === "own" ? t("{metres} m, entered", { metres: p.distance }) : `${p.distance} m`]] : [];
-    const lines = [[t("Works from the year"), p.year], ...law, ...(p.lines || []).map((u) => [u.name, `${u.m3d.toLocaleString(document.documentElement.lang)} m³`])];
-    return cx.card({ name: `P${p.number} ${p.name || ""}`, lines: lines.slice(0, 8) });
+    const sent = p.lines || [];
+    const told = sent.slice(0, 6).map((u) => [u.name, `${u.m3d.toLocaleString(document.documentElement.lang)} m³`]);
+    const rest = sent.length > told.length ? [[t("Other wards and zones"), sent.length - told.length]] : [];
+    return cx.card({ name: `P${p.number} ${p.name || ""}`, lines: [[t("Works from the year"), p.year], ...law, ...told, ...rest] });
   };
 
   /** Lines and rings below the pins; plants as the server answered. */
