@@ -78,6 +78,13 @@ def note(version):
     return said
 
 
+def reason(version):
+    """Why a row was edited, as its editor typed it into the form; blank where nothing was typed."""
+    said = version["note"] or ""
+    edit = (_EDIT.fullmatch(said) or _ROW.fullmatch(said)) if version["source"] == EDITED else None
+    return "" if edit is None else _why(edit["rest"]).removeprefix("; ")
+
+
 def _why(rest):
     back = _BACK.search(rest)
     return "; " + _("version %(n)s taken back", n=back[1]) if back else rest

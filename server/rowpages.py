@@ -9,7 +9,7 @@ from server import corners, featureforms
 from server.i18n import gettext as _
 from server.i18n import language, moment
 from server.layerbook import EDITED
-from server.layerwords import change, place_words, source, who
+from server.layerwords import change, place_words, reason, source, who
 from server.problems import label
 
 
@@ -47,12 +47,12 @@ def geometry(shape):
 
 
 def past(layer, entries):
-    """The history of a row for the page: {version, when, who, source, note, word, lines, can_undo}."""
+    """The history of a row for the page: {version, when, at, who, source, why, word, lines, can_undo}."""
     out = []
     for e in entries:
         v = e.version
         made = {"version": v["version"], "when": moment(v["at"]), "at": v["at"], "who": who(v),
-                "source": source(v), "word": "", "lines": [],
+                "source": source(v), "why": reason(v), "word": "", "lines": [],
                 "can_undo": e.change is not None and (e.change.kind != "added" or v["source"] == EDITED)}  # fmt: skip
         if e.change:
             shown = change(layer, e.change)

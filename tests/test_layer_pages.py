@@ -343,6 +343,7 @@ def test_a_field_is_saved_as_one_version_told_in_the_history_and_undone(office):
     assert len(versions(office)) == 2 and versions(office)[0]["who"] == office.users["planner"].name
     page = office.page("planner", answer.headers["Location"].replace("http://localhost", ""))
     assert "Saved as version 2" in page and "12,345.5 m³" in page and f"features/{code}/undo/2" in page
+    assert "Why: nghiệm thu" in page
     assert office.send("planner", f"{PLANTS}/features/{code}/undo/2").status_code == 303
     again = row(office, "treatment_plants", code)["design_m3d"]
     assert again == before or (again != again and before != before)
@@ -473,9 +474,30 @@ def test_undo_of_an_older_change_asks_where_it_was_changed_since(office):
     for value in ("111", "222"):
         form = form_of(office, "treatment_plants", code)
         office.send("planner", f"{PLANTS}/features/{code}", form | {"v-design_m3d": value})
-    answer = office.send("planner", f"{PLANTS}/features/{code}/undo/2")
-    assert answer.status_code == 409 and "keep-design_m3d" in answer.get_data(as_text=True)
+    answer = office.send("planner", f"{PLANTS}/features/{code}/undo/2?lang=en")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 409 and "keep-design_m3d" in page
+    assert "What version 2 did was not taken back yet" in page and "you typed" not in page
     assert row(office, "treatment_plants", code)["design_m3d"] == 222.0
+    base = re.search(r'name="base" value="(\d+)"', page)[1]
+    reason = re.search(r'name="reason" value="([^"]*)"', page)[1]
+    chosen = hidden_of(page) | {"base": base, "reason": reason, "elsewhere": "yes", "keep-design_m3d": "mine"}
+    assert office.send("planner", f"{PLANTS}/features/{code}", chosen).status_code == 303
+    assert row(office, "treatment_plants", code)["design_m3d"] != 222.0
+    assert "version 2 taken back" in office.page("planner", f"{PLANTS}/features/{code}")
+
+
+def test_a_clash_names_who_changed_this_row_not_who_wrote_last(office):
+    first, second = office.services.store.snapshot("treatment_plants")["code"].iloc[:2]
+    mine = form_of(office, "treatment_plants", first) | {"v-design_m3d": "111"}
+    theirs = form_of(office, "treatment_plants", first, "administrator") | {"v-design_m3d": "222"}
+    office.send("administrator", f"{PLANTS}/features/{first}", theirs)
+    office.send(
+        "planner", f"{PLANTS}/features/{second}", form_of(office, "treatment_plants", second) | {"v-design_m3d": "5"}
+    )
+    page = office.send("planner", f"{PLANTS}/features/{first}?lang=en", mine).get_data(as_text=True)
+    said = re.search(r'role="alert">([^<]*)', page)[1]
+    assert office.users["administrator"].name in said and office.users["planner"].name not in said
 
 
 def test_places_out_of_the_city_are_asked_about_and_crossed_outlines_refused(office):

@@ -169,21 +169,22 @@ def save(name, key):
     return redirect(url_for("layerrows.feature", name=name, key=key, saved=made.version), 303)
 
 
-def both(layer, key, clash):
-    """The page on which the second of two people chooses."""
+def both(layer, key, clash, *, undone=None):
+    """The page on which the second of two people chooses. undone: number of the version that was to be taken back."""
     if clash.theirs is None:
         return gone(layer, key, mine=clash.mine, status=409)
-    other = next(iter(services().store.history(layer.name)))
+    entries, _more = book().past(layer.name, key, most=READ_PAST)  # the newest version may be of another row
+    other = entries[0].version if entries else next(iter(services().store.history(layer.name)))
     made = clash.merged
     return page(
-        "layer_conflict.html", 409, layer=layer, title=layerwords.title(layer), key=rowkeys.key_text(key), other=other,
+        "layer_conflict.html", 409, undone=undone, layer=layer, title=layerwords.title(layer), key=rowkeys.key_text(key), other=other,
         key_words=layerwords.key_words(key), name=layerwords.row_title(layer, clash.theirs), version=clash.version,
         when=moment(other["at"]), who=layerwords.who(other),
         rows=rowpages.compared(layer, made.clashes, clash.mine, clash.theirs),
         mine_only=rowpages.compared(
             layer, [n for n in featureedits.differing(layer, clash.theirs, made.row) if n not in made.clashes], made.row,
             clash.theirs), taken=[label(layer, n) for n in made.taken], hidden=rowpages.hidden(layer, made.row),
-        reason=request.form.get("reason", ""),
+        reason=f"version {undone} taken back" if undone else request.form.get("reason", ""),
     )  # fmt: skip
 
 
@@ -242,7 +243,7 @@ def undo(name, key, which):
         if clash.theirs is not None and clash.merged is None:
             flash(_("The row was changed since, so it was not deleted. Delete it below if it is no longer wanted."))
             return redirect(url_for("layerrows.feature", name=name, key=key), 303)
-        return both(layer, parts, clash)
+        return both(layer, parts, clash, undone=which)
     except FormError as error:
         flash(" ".join(error.errors.values()))
         return redirect(url_for("layerrows.feature", name=name, key=key), 303)

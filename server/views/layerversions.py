@@ -143,4 +143,5 @@ def figures(name, which):
             gone += [layerwords.sentence(p) for p in error.problems]
     rows = versionpages.figure_rows([*views, services().figures.coverage("city", today)])
     return page("layer_figures.html", layer=layer, title=layerwords.title(layer), version=version, rows=rows, gone=gone,
+                same=None not in views and all(r["cells"][0] == r["cells"][1] for r in rows),
                 when=moment(version["at"]), today=today)  # fmt: skip
