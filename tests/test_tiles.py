@@ -158,6 +158,29 @@ def test_values_of_every_kind_come_back():
     assert [i for i, _g, _p in decoded(body)] == [1, 2, 3]
 
 
+def test_hostile_text_is_text():
+    said = ["<script>alert(1)</script>", "\x00\x01\x7f", "\u202e${7*7}`'\"", "🏭" * 40_000, "Ð\u0300 Đ", "=1+1", " "]
+    body = drawn(*[shapely.Point(i, i) for i in range(len(said))], properties={"__proto__": said, "名": said[::-1]})
+    assert [p for _i, _g, p in decoded(body)] == [
+        {"__proto__": a, "名": b} for a, b in zip(said, said[::-1], strict=True)
+    ]
+
+
+def test_at_the_rim_of_the_map():
+    """A shape in two parts at the 180th meridian, one at the pole, one of the whole world."""
+    shapes = [shapely.MultiPolygon([shapely.box(179, 10, 180, 12), shapely.box(-180, 10, -179, 12)]),
+              shapely.box(-180, 80, 180, 90), shapely.box(-180, -90, 180, 90)]  # fmt: skip
+    drawing = tiles.Drawing("x", shapes, {}, [1, 2, 3])
+    west, east = drawing.tile(6, 0, 29), drawing.tile(6, 63, 29)
+    assert [i for i, _g, _p in decoded(west)] == [i for i, _g, _p in decoded(east)] == [1, 3]
+    assert decoded(west)[0][1].bounds[0] == 0 and decoded(east)[0][1].bounds[2] == 4096
+    assert decoded(west)[1][1].equals(shapely.box(0, -64, 4160, 4160))
+    assert {i for i, _g, _p in decoded(drawing.tile(6, 30, 0))} == {2, 3}
+    for z, x, y in ((0, 0, 0), (22, 0, 0), (22, (1 << 22) - 1, (1 << 22) - 1)):
+        for _i, shape, _p in decoded(drawing.tile(z, x, y)):
+            assert shape.is_valid and shapely.box(-64, -64, 4160, 4160).covers(shape)
+
+
 def test_mixed_kinds_stay_in_order_and_what_is_not_there_is_left_out():
     shapes = [shapely.box(0, 0, 9, 9), None, shapely.Point(5, 5), shapely.Point(), shapely.Point(9000, 1),
               shapely.LineString([(1, 1), (8, 8)]), shapely.box(3, 3, 3.2, 3.2)]  # fmt: skip
