@@ -163,13 +163,13 @@ class Drawing:
         for z in range(first, min(first + _AHEAD, DETAILED_FROM)):
             side = mvt.WORLD / (1 << z)
             often_cut = ~self._small & (width > side / 8)
-            for rows in self._chunks(width <= 1.5 * side):
+            for rows in self._chunks(width <= 8 * side):
                 begun = time.perf_counter()
                 if self._plates.size > self._plates.limit / 2:
                     return
                 plate = self._plates.get((self._key, z), len(self._ids))
                 plate.shapes(rows[often_cut[rows]], lambda rows, z=z: self._gridded(rows, z))
-                plate.strokes(rows, lambda rows, z=z: self._gridded(rows, z))
+                plate.strokes(rows[width[rows] <= 1.5 * side], lambda rows, z=z: self._gridded(rows, z))
                 rest(time.perf_counter() - begun)
 
     def _chunks(self, wanted):
