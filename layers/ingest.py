@@ -7,12 +7,10 @@
 Where the coordinates belong is the business of geo/crs.py; here a file only says what it declares.
 """
 
-import json
 import re
 import shutil
-import sqlite3
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -21,15 +19,14 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
-import pyproj
 import shapely
 
-from layers import geojson, parcels, shapefile, sheets
+from layers import parcels, sheets
 from layers.columns import fill_blanks, mapping, rename
-from layers.errors import LayerError, said
+from layers.errors import LayerError
 from layers.letters import fold
 from layers.parquet import Parquet
+from layers.vectors import open_vector, plain_value
 
 __all__ = ["MAX_BYTES", "TABLES", "VECTOR", "Chunk", "Source", "fill_blanks", "mapping", "opened", "read", "rename"]
 
@@ -39,8 +36,6 @@ CHUNK = 5_000
 PARQUET = {".parquet", ".geoparquet"}
 VECTOR = {".gpkg", ".geojson", ".json", ".kml", ".gpx", ".dxf", ".fgb", ".shp"}
 TABLES = {".csv", ".txt", ".tsv", ".xlsx"}
-_IN_PARTS = {".gpkg", ".fgb", ".shp"}  # GDAL finds the n-th feature of these without reading the file again
-_WHOLE_BYTES = 100_000_000  # of a file that GDAL holds in memory as a whole
 
 # Words people write over coordinate columns, folded; the first of each pair is the easting or longitude.
 _EAST = ("lon", "long", "longitude", "kinh do", "lng", "easting", "e", "x", "toa do x", "point x", "xcoord", "kinh do e",
@@ -160,7 +155,7 @@ def opened(path, *, sheet=None, shown=None):
         elif kind in PARQUET:
             _parquet(source, Parquet(inside[0], shown))
         elif kind in VECTOR:
-            _vector(source, inside, sheet, size, Path(folder))
+            open_vector(source, inside, sheet, size, Path(folder), chunk=CHUNK, most=MAX_ROWS)
         else:
             raise LayerError.of(
                 "{name}: files ending in '{kind}' are not read. Known are {known}.",
@@ -256,231 +251,11 @@ def _parquet(source, file):
 
     def walk():
         for columns, shapes, unread in file.pieces(CHUNK):
-            made = {name: pd.Series([_value(v) for v in values], dtype=object) for name, values in columns.items()}
+            made = {name: pd.Series([plain_value(v) for v in values], dtype=object) for name, values in columns.items()}
             count = len(shapes) if shapes is not None else len(next(iter(columns.values())))
             yield pd.DataFrame(made, index=range(count), columns=file.names), shapes, unread
 
     source._walk = walk
-
-
-# --- vector files ---
-
-
-def _vector(source, paths, sheet, size, folder):
-    if source.kind in (".geojson", ".json"):
-        source._walk = lambda: _geojson(source, paths[0], size)
-        return
-    if source.kind not in _IN_PARTS:
-        _not_too_large(source, size)
-    shown = source.shown
-    try:
-        names = [name for name, kind in pyogrio.list_layers(paths[0]) if kind is not None] or [None]
-    except (pyogrio.errors.DataSourceError, UnicodeDecodeError) as e:
-        raise _unreadable(shown, e) from e
-    if sheet is not None and sheet not in names:
-        raise LayerError.of(
-            "{name} has no layer '{sheet}'. It has: {names}.",
-            "{name} không có lớp '{sheet}'. Có: {names}.",
-            name=shown,
-            sheet=sheet,
-            names=", ".join(map(str, names)),
-        )
-    chosen = sheet
-    if chosen is None:
-        chosen = next((n for n in names if len(names) > 1 and _features(paths[0], n) > 0), names[0])
-    source.sheets = tuple(n for n in names if n is not None)
-    others = [n for n in names if n != chosen]
-    if others and len(paths) == 1:
-        source.notes.append(
-            said(
-                "Only the layer '{name}' was read; left out: {others}.",
-                "Chỉ đọc lớp '{name}'; bỏ qua: {others}.",
-                name=chosen,
-                others=", ".join(others),
-            )
-        )
-    key = folder / "fields.csv"  # beside a Shapefile that we gave out: names and texts that did not fit
-    words = key.read_text(encoding="utf-8-sig", errors="replace") if key.is_file() else None
-
-    def walk():
-        for path in paths:
-            for frame in _gdal(source, path, chosen if len(paths) == 1 else None):
-                shapes = frame.geometry.to_numpy() if isinstance(frame, gpd.GeoDataFrame) else None
-                source.crs = getattr(frame, "crs", None) if source.crs is None else source.crs
-                plain = pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))
-                plain = plain if words is None else shapefile.restored(plain, words)
-                yield _plain(plain), np.full(len(plain), None, dtype=object) if shapes is None else shapes, None
-
-    source._walk = walk
-
-
-def _not_too_large(source, size):
-    if size > _WHOLE_BYTES:
-        raise LayerError.of(
-            "{name} has {size:,.0f} MB; files of this kind are taken up to {most:,.0f} MB. Save it as GeoPackage.",
-            "{name} có {size:,.0f} MB; loại tệp này chỉ nhận đến {most:,.0f} MB. Hãy lưu thành GeoPackage.",
-            name=source.shown,
-            size=size / 1e6,
-            most=_WHOLE_BYTES / 1e6,
-        )
-
-
-def _features(path, name):
-    try:
-        return pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError):
-        return 0
-
-
-def _gdal(source, path, layer):
-    try:
-        if source.kind == ".gpkg" and _has_curves(path, layer):
-            source.notes.append(
-                said("Curves were drawn as chains of short lines.", "Các đường cong đã được vẽ thành chuỗi đoạn ngắn.")
-            )
-        if path.suffix.lower() not in _IN_PARTS and source.kind not in _IN_PARTS:
-            frame = pyogrio.read_dataframe(path, layer=layer, max_features=MAX_ROWS + 1)
-            for at in range(0, len(frame), CHUNK):
-                yield frame.iloc[at : at + CHUNK].reset_index(drop=True)
-            return
-        at = 0
-        while True:
-            frame = pyogrio.read_dataframe(path, layer=layer, skip_features=at, max_features=CHUNK)
-            yield frame
-            if len(frame) < CHUNK:
-                return
-            at += CHUNK
-    except (
-        pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError,
-        pyogrio.errors.GeometryError, pyogrio.errors.CRSError, shapely.errors.ShapelyError,
-        pyproj.exceptions.ProjError, UnicodeDecodeError, ValueError,
-    ) as e:  # fmt: skip
-        raise _unreadable(source.shown, e) from e
-    except IndexError as e:  # of pyogrio, where a file holds no layer at all
-        raise LayerError.of("{name} has no rows.", "{name} không có dòng nào.", name=source.shown) from e
-
-
-def _has_curves(path, layer):
-    """Whether a layer of a GeoPackage is declared to hold curves (GDAL gives them as chains of lines)."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as con:
-            kinds = con.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns").fetchall()
-    except sqlite3.DatabaseError:
-        return False
-    return any(
-        "CURVE" in kind or kind in ("CIRCULARSTRING", "MULTISURFACE") for name, kind in kinds if layer in (None, name)
-    )
-
-
-def _unreadable(shown, error):
-    return LayerError.of(
-        "{name} cannot be read; it may be damaged or not whole ({why}).",
-        "{name} không đọc được; tệp có thể bị hỏng hoặc không trọn vẹn ({why}).", name=shown,
-        why=(str(error).splitlines() or [type(error).__name__])[0][:120],
-    )  # fmt: skip
-
-
-def _plain(frame):
-    """Columns of texts, numbers, dates and None, as a table would hold them."""
-    out = {}
-    for name in frame.columns:
-        values = frame[name]
-        if values.dtype.kind in "iub":
-            out[name] = pd.Series(values.tolist(), index=frame.index, dtype=object)
-        else:
-            out[name] = pd.Series([_value(v) for v in values], index=frame.index, dtype=object)
-    return pd.DataFrame(out, index=frame.index, columns=list(frame.columns))
-
-
-def _value(value):
-    if value is None or value is pd.NaT or value is pd.NA:
-        return None
-    if isinstance(value, str):
-        return value.strip() or None
-    if isinstance(value, float):
-        return None if value != value else value
-    if isinstance(value, np.generic):
-        return _value(value.item())
-    if isinstance(value, bytes | bytearray | memoryview):
-        return None
-    if isinstance(value, list | dict | tuple | np.ndarray):
-        return json.dumps(value.tolist() if isinstance(value, np.ndarray) else value, ensure_ascii=False, default=str)
-    return value
-
-
-def _geojson(source, path, size):
-    features = geojson.Features(path, source.shown)
-    columns, held = [], []
-    try:
-        for feature in features:
-            held.append(feature)
-            if len(held) == CHUNK:
-                yield _features_frame(held, columns)
-                held = []
-    except geojson.Other:
-        if held or columns or not _is_geojson(path):
-            raise LayerError.of(
-                "{name} is JSON, but not GeoJSON.", "{name} là JSON nhưng không phải GeoJSON.", name=source.shown
-            ) from None
-        _not_too_large(source, size)
-        for frame in _gdal(source, path, None):
-            source.crs = frame.crs if isinstance(frame, gpd.GeoDataFrame) else None
-            shapes = frame.geometry.to_numpy() if source.crs is not None else np.full(len(frame), None, dtype=object)
-            yield _plain(pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))), shapes, None
-        return
-    yield _features_frame(held, columns)
-    source.crs = _json_crs(source, features.crs)
-
-
-def _is_geojson(path):
-    """Whether a JSON file that is no FeatureCollection may be given to GDAL: one geometry or feature, ESRI's or Topo."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        head = file.read(200_000)
-    kinds = "Feature|Point|MultiPoint|LineString|MultiLineString|Polygon|MultiPolygon|GeometryCollection|Topology"
-    return bool(re.search(rf'"type"\s*:\s*"(?:{kinds})"|"geometryType"\s*:\s*"esri', head))
-
-
-def _features_frame(features, columns):
-    """(frame, shapes, unread) of features; columns grows by what they have."""
-    known, rows, shapes = set(columns), [], []
-    for feature in features:
-        given = feature.get("properties")
-        given = given if isinstance(given, dict) else {}
-        if feature.get("id") is not None and "id" not in given:
-            given = {"id": feature["id"], **given}
-        for name in given:
-            if name not in known:
-                known.add(name)
-                columns.append(name)
-        rows.append(given)
-        shapes.append(feature.get("geometry"))
-    frame = pd.DataFrame(
-        {name: pd.Series([_value(row.get(name)) for row in rows], dtype=object) for name in columns},
-        index=range(len(rows)),
-        columns=list(columns),
-    )
-    texts = [None if g is None else json.dumps(g) for g in shapes]
-    made = shapely.from_geojson(texts, on_invalid="ignore")
-    unread = np.array([t is not None for t in texts], dtype=bool) & shapely.is_missing(made)
-    return frame, np.asarray(made, dtype=object), unread
-
-
-def _json_crs(source, member):
-    """The system of a GeoJSON file: WGS 84 by its law, or what the old member "crs" names."""
-    name = (member or {}).get("properties", {}).get("name") if isinstance(member, dict) else None
-    if not isinstance(name, str):
-        return pyproj.CRS(4326)
-    try:
-        return pyproj.CRS.from_user_input("EPSG:4326" if "CRS84" in name.upper() else name)
-    except pyproj.exceptions.CRSError:
-        source.notes.append(
-            said(
-                "The file names a coordinate system that is not known: {name}.",
-                "Tệp ghi một hệ tọa độ không biết: {name}.",
-                name=name[:80],
-            )
-        )
-        return None
 
 
 def cell(value):

@@ -5,7 +5,6 @@ The rows lie in a layers.staging.Staging; only some are in memory at once.
 
 import math
 import re
-from collections import Counter
 
 import geopandas as gpd
 import numpy as np
@@ -13,11 +12,11 @@ import pandas as pd
 import shapely
 
 from geo import coordinates, crs, encoding
-from layers import boundaries, checks, ingest
+from layers import checks, ingest
 from layers.errors import said, vietnamese
 from layers.staging import key_text
-from layers.trials import alike
-from server import placing
+from server import blanks, placing
+from server.blanks import Filing
 from server.i18n import N_
 from server.readings import ImportRefused, placement_of
 
@@ -59,7 +58,7 @@ class Arrival:
         self.store, self.layer, self.staging, self.chosen, self.name, self._step = (
             store, layer, staging, chosen, name, step,
         )  # fmt: skip
-        self.today, self._filed = today, Counter()
+        self._filing = Filing(store, layer, today)
         self.notes, self.warnings, self.rows, self.sha256, self.crs = [], [], 0, "", None
         self.match, self.diagnosis, self.placement, self._wards = {}, None, None, None
         self.positions = placing.Positions()
@@ -264,19 +263,20 @@ class Arrival:
             if layer.geometry:
                 frame, lost = self._with_shapes(frame, shapes, first, label_points)
             made = ingest.rename(frame, layer, self.match)
-            made = _numbered(made, layer, fill, numbers)
+            made = blanks.numbered(made, layer, fill, numbers)
             keys = self._keys(made)
             if mode == "upsert":
-                made = _kept(held, layer, made, keys, fill)
-            made = _unplaced(layer, made, fill)
+                made = blanks.kept(held, layer, made, keys, fill)
+            made = blanks.unplaced(layer, made, fill)
             made = ingest.fill_blanks(made, {k: v for k, v in fill.items() if k not in layer.key})
-            made, fresh = self._file_under(made, held, keys, fill, mode)
+            stated = "filed_under" in fill or "filed_under" in self.match.values()
+            made, fresh = (made, ()) if stated else self._filing.fill(made, held, keys if mode != "append" else None)
             staging.take_keys(numbers, keys)
             checked, refused, at = checks.sift(layer, made, alone=True)
             refused = [p.at(int(numbers[p.row])) for p in refused]
             refused += self._unreadable(frame, numbers, at, unread, lost)
             refused += self._there_already(held, made, keys, numbers) if mode == "append" else []
-            self._filed.update(made["filed_under"].iloc[i] for i in at if i in fresh)
+            self._filing.count(made, [i for i in at if i in fresh])
             staging.take(numbers[at], checked, [keys[i] or key_text((None,)) for i in at])
             staging.refuse(refused)
             staging.repaired(_renumbered(checked.repairs, numbers[at]))
@@ -293,46 +293,12 @@ class Arrival:
         staging.refuse_doubled()
         staging.refuse_together(held.frame, lambda frame: self._replaced(frame, held, mode))
         self._tell(elsewhere, differing, repaired, label_points)
-        self._tell_filed()
+        self.notes += self._filing.notes()
         if left := self.left_out():
             self.notes.append(
                 said("Columns of no field, left out: {names}.", "Các cột không vào trường nào, đã bỏ qua: {names}.",
                      names=", ".join(map(str, left)))
             )  # fmt: skip
-
-    def _file_under(self, made, held, keys, fill, mode):
-        """(the rows with the boundary version that new ones were filed under where the file does not say it, which)."""
-        name = "filed_under"
-        if self.today is None or name not in self.layer.by_name or name in self.match.values() or name in fill:
-            return made, ()
-        at = held.find([k or "" for k in keys]) if mode != "append" else np.full(len(made), -1)
-        values = np.array([None] * len(made), dtype=object)
-        values[at >= 0] = held.frame[name].to_numpy(dtype=object)[at[at >= 0]]
-        values[at < 0] = boundaries.filed_under(self.store, made[at < 0], self.today)
-        return made.assign(**{name: pd.Series(values, index=made.index, dtype=object)}), set(np.flatnonzero(at < 0))
-
-    def _tell_filed(self):
-        unknown = self._filed.pop(None, 0)
-        if self._filed:
-            self.notes.append(
-                said(
-                    "The file does not say under which boundaries its rows were filed; new ones get it by the date of "
-                    "their source, else by today: {versions}.",
-                    "Tệp không ghi các dòng theo bản ranh giới nào; dòng mới được ghi theo ngày của nguồn, nếu không thì "
-                    "theo hôm nay: {versions}.",
-                    versions=", ".join(f"{code} ({count:,})" for code, count in sorted(self._filed.items())),
-                )
-            )
-        if unknown:
-            self.notes.append(
-                said(
-                    "Under which boundaries {count} new rows were filed stays open: they name an old district, and no "
-                    "date tells which.",
-                    "Chưa rõ {count} dòng mới ghi theo bản ranh giới nào: chúng nêu đơn vị cấp huyện cũ mà không có "
-                    "ngày cho biết bản nào.",
-                    count=unknown,
-                )
-            )
 
     def _there_already(self, held, made, keys, numbers):
         """Problems of rows that can only be added, although the layer has their key."""
@@ -447,49 +413,6 @@ class Arrival:
                     count=differing.count,
                 ),
             )
-
-
-def _numbered(made, layer, fill, numbers):
-    """Blank keys filled; "#" in the value becomes the number of the row."""
-    for name, value in fill.items():
-        if name in layer.key and isinstance(value, str) and "#" in value:
-            own = pd.Series([value.replace("#", f"{n + 1:04}") for n in numbers], index=made.index, dtype=object)
-            held = made[name] if name in made else pd.Series(None, index=made.index, dtype=object)
-            made[name] = held.where(held.notna(), own)
-    return ingest.fill_blanks(made, {k: v for k, v in fill.items() if k in layer.key and "#" not in str(v)})
-
-
-def _unplaced(layer, made, fill):
-    """The rows, of which those that have no place say so, instead of taking the quality that was given for all."""
-    if not layer.geometry or "geometry_quality" not in fill:
-        return made
-    held = made["geometry_quality"] if "geometry_quality" in made else pd.Series(None, index=made.index, dtype=object)
-    return made.assign(geometry_quality=held.mask(held.isna() & made.geometry.isna().to_numpy(), "none"))
-
-
-_OF_THE_PLACE = ("geometry_quality", "coord_accuracy_m", "coord_source")
-
-
-def _kept(held, layer, made, keys, fill):
-    """Rows that are in the store already keep their fields, and place, where the file has no such column."""
-    at = held.find([k or "" for k in keys])
-    known = at >= 0
-    moved = np.zeros(len(made), dtype=bool)
-    if layer.geometry:
-        before = held.frame.geometry.to_numpy()[at[known]]
-        moved[known] = made.geometry.notna()[known] & ~alike(before, made.geometry.to_numpy()[known])
-    for f in layer.fields:
-        if f.name not in made.columns:
-            values = pd.Series([None] * len(made), index=made.index, dtype=object)
-            values[known] = held.frame[f.name].to_numpy(dtype=object)[at[known]]
-            if f.name in _OF_THE_PLACE and f.name in fill:
-                values[moved] = None  # it speaks of the place, and the place is new
-            made[f.name] = values
-    if layer.geometry and made.geometry.isna().all():
-        shapes = np.full(len(made), None, dtype=object)
-        shapes[known] = held.frame.geometry.to_numpy()[at[known]]
-        made = made.set_geometry(gpd.GeoSeries(shapes, index=made.index, crs=made.crs))
-    return made
 
 
 def _renumbered(repairs, numbers):

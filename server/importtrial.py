@@ -1,6 +1,6 @@
 """What an import shows before it is written: which layer its columns speak for, where its points would fall, what would change.
 
-Documents of plain JSON values, kept beside the file, from which server/importpages.py makes pages.
+Documents of plain JSON values, kept beside the file, from which server/importtables.py makes pages.
 """
 
 import json

@@ -73,7 +73,7 @@ FLOORS = [
         "layers.sheets",
         "layers.geojson",
     },
-    {"layers.checks", "layers.rows", "layers.columns", "layers.surfaces"},
+    {"layers.checks", "layers.rows", "layers.columns", "layers.surfaces", "layers.vectors"},
     {"layers.migrations", "layers.archive", "layers.staging", "layers.tables"},
     {"layers.packing"},
     {"layers.store", "layers.trials"},
@@ -180,7 +180,7 @@ FLOORS = [
     {"server.casepage", "server.problems", "server.corners", "server.rowkeys", "server.quantities"},
     {"server.sitewords", "server.sitekinds", "server.planplaces"},
     {"server.docreader", "server.loadwords", "server.citations", "server.layeruses", "server.siteparts", "server.siterules", "server.siteweights"},
-    {"server.sitespec", "server.placing"},
+    {"server.sitespec", "server.placing", "server.blanks"},
     {"server.sitelaw", "server.sitedata", "server.readings"},
     {"server.sitedemands", "server.arrivals", "server.ownlayers", "server.scenarioplants", "server.scenarioground", "server.sitetables"},
     {
@@ -219,7 +219,7 @@ FLOORS = [
         "server.paper",
         "server.tiledoor",
     },
-    {"server.explain", "server.status", "server.whereabouts", "server.accountpages", "server.planadvanced"},
+    {"server.importwords", "server.explain", "server.status", "server.whereabouts", "server.accountpages", "server.planadvanced"},
     {
         "server.layerpages",
         "server.layermaps",
@@ -235,7 +235,11 @@ FLOORS = [
         "server.sitework",
         "server.importwork",
         "server.putbacks",
-        "server.importpages",
+        "server.importcases",
+        "server.importcolumns",
+        "server.importplaces",
+        "server.importsteps",
+        "server.importtables",
     },
     {"server.planpage", "server.planlayers", "server.plansites", "server.studyshapes"},
     {"server.planmap", "server.planwhy", "server.plantables", "server.studytables"},
@@ -277,9 +281,9 @@ EXCEPTIONS = {
 
 # (file, function): why GDAL may open a file there. The live file is never among them.
 GDAL_ALLOWED = {
-    ("layers/ingest.py", "_vector"): "reads a file from outside; server/imports.py refuses the live file before",
-    ("layers/ingest.py", "_features"): "as _vector",
-    ("layers/ingest.py", "_gdal"): "as _vector",
+    ("layers/vectors.py", "open_vector"): "reads a file from outside; server/imports.py refuses the live file before",
+    ("layers/vectors.py", "_features"): "as open_vector",
+    ("layers/vectors.py", "_gdal"): "as open_vector",
     ("layers/rasters.py", "try_slot"): "reads a GeoTIFF from outside, by its first bytes, and the one made of it",
     ("layers/rasters.py", "_shaped"): "reads the raster that was just made",
     ("layers/rasters.py", "_write"): "writes a raster beside the store",

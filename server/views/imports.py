@@ -5,7 +5,17 @@ from functools import wraps
 from flask import Blueprint, abort, current_app, flash, jsonify, redirect, render_template, request, send_file
 
 from layers import parquet
-from server import desk, importpages, office, security
+from server import (
+    desk,
+    importcases,
+    importcolumns,
+    importplaces,
+    importsteps,
+    importtables,
+    importwords,
+    office,
+    security,
+)
 from server.errors import answer
 from server.i18n import N_
 from server.i18n import gettext as _
@@ -59,10 +69,10 @@ def start(errors=None, status=200):
         "import.html",
         status,
         errors=errors or {},
-        recent=[importpages.summary(one, now, security.user().role) for one in found[:SHOWN]],
+        recent=[importsteps.summary(one, now, security.user().role) for one in found[:SHOWN]],
         older=found[SHOWN - 1].number if len(found) > SHOWN else None,
         newer=before is not None,
-        layers=importpages.layers_for(None, None, security.user().role),
+        layers=importsteps.layers_for(None, None, security.user().role),
         chosen=request.values.get("layer", ""),
         suffixes=SUFFIXES,
         parquet=parquet.available(),
@@ -140,11 +150,11 @@ def shown(one, errors=None, status=200):
     asked = request.args.get("step")
     at = (
         asked
-        if asked in dict(importpages.STEPS) and importpages.opens(one, look, asked)
-        else importpages.first_step(one, look)
+        if asked in dict(importsteps.STEPS) and importsteps.opens(one, look, asked)
+        else importsteps.first_step(one, look)
     )
-    values = {"one": one, "row": importpages.summary(one, now, security.user().role), "look": look or {}, "at": at, "errors": errors or {},
-              "error": importpages.told(one.error), "job": None, "step_line": importpages.steps(one, look, at)}  # fmt: skip
+    values = {"one": one, "row": importsteps.summary(one, now, security.user().role), "look": look or {}, "at": at, "errors": errors or {},
+              "error": importwords.told(one.error), "job": None, "step_line": importsteps.steps(one, look, at)}  # fmt: skip
     if one.busy:
         job = job_of(one)
         mine = job is not None and (job.who_id == security.user().id or security.user().role == "administrator")
@@ -152,20 +162,20 @@ def shown(one, errors=None, status=200):
         return page("import_wait.html", status, **values)
     settings = current_app.config["CANGXANH"]
     if at == "place":
-        doctor = importpages.doctor(one, look)
-        maps = importpages.pair_maps(doctor, services().store, settings)
+        doctor = importplaces.doctor(one, look)
+        maps = importplaces.pair_maps(doctor, services().store, settings)
         return page("import_place.html", status, doctor=doctor, maps=maps, **values)
     if at == "columns":
-        return page("import_columns.html", status, table=importpages.columns(one, look), **values)
+        return page("import_columns.html", status, table=importcolumns.columns(one, look), **values)
     if at == "done":
-        values["cases"] = importpages.register(one, services().book)
+        values["cases"] = importcases.register(one, services().book)
     if at == "trial" or at == "done":
         made = kept.read(one.number, "trial.json")
         if made is not None:
-            drawn = importpages.trial_map(one, made, services().store, settings)
-            values |= {"trial": importpages.trial(one, made), "map": drawn}
+            drawn = importtables.trial_map(one, made, services().store, settings)
+            values |= {"trial": importtables.trial(one, made), "map": drawn}
         return page("import_trial.html" if at == "trial" else "import_done.html", status, **values)
-    return page("import_file.html", status, layers=importpages.layers_for(one, look, security.user().role), **values)
+    return page("import_file.html", status, layers=importsteps.layers_for(one, look, security.user().role), **values)
 
 
 def job_of(one):
@@ -221,7 +231,7 @@ def choose_place(one, revision):
 @acting
 def choose_columns(one, revision):
     look = imports().read(one.number, "look.json") or {"columns": []}
-    chosen, errors = importpages.read_columns(one, look, request.form)
+    chosen, errors = importcolumns.read_columns(one, look, request.form)
     if errors:
         return shown(one, errors, 422)
     imports().choose(security.user(), one.number, revision, seen=True, **chosen)
