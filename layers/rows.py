@@ -29,16 +29,12 @@ def columns(layer):
 
 def keys(layer, frame):
     """The key of every row of a checked frame, as a tuple of plain values."""
-    fields = [layer.by_name[k] for k in layer.key]
-    return [
-        tuple(plain(v, f.kind) for v, f in zip(row, fields, strict=True))
-        for row in frame[list(layer.key)].itertuples(index=False)
-    ]
+    return list(zip(*(plain_column(frame[k], layer.by_name[k].kind) for k in layer.key), strict=True))
 
 
 def records(layer, frame):
     """Rows of a checked frame as dicts of plain values in catalogue order, the geometry last."""
-    columns = {f.name: _plain_column(frame[f.name], f.kind) for f in layer.fields}
+    columns = {f.name: plain_column(frame[f.name], f.kind) for f in layer.fields}
     if layer.geometry:
         geoms = frame.geometry.to_numpy()
         if layer.geometry == "Polygon":  # one declared type: areas are kept as multi areas
@@ -47,11 +43,14 @@ def records(layer, frame):
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _plain_column(values, kind):
+def plain_column(values, kind):
+    """The values of a column of a frame as plain() gives them."""
     if kind == "number" and values.dtype.kind == "f":
         return [None if v != v else v + 0.0 for v in values.tolist()]
     if values.isna().all():
         return [None] * len(values)
+    if kind == "text":
+        return [v if isinstance(v, str) else plain(v) for v in values.tolist()]
     return [plain(v, kind) for v in values]
 
 

@@ -13,7 +13,7 @@ import shapely
 from pyproj import Geod
 
 from layers.letters import fold
-from layers.rows import keys, plain
+from layers.rows import keys, plain, plain_column
 
 SAME_DEGREES = 1e-9  # corners nearer than this are the same corner: 0.1 mm
 KINDS = ("added", "removed", "changed")
@@ -174,7 +174,7 @@ def _names(frame, i):
 def _whole(layer, kind, of, frame, at):
     """Changes of rows that are in one version only. of: the key of every row; at: their row numbers."""
     rows = frame.iloc[at]
-    columns = {f.name: [plain(v, f.kind) for v in rows[f.name]] for f in layer.fields}
+    columns = {f.name: plain_column(rows[f.name], f.kind) for f in layer.fields}
     places = rows.geometry.to_numpy() if layer.geometry else [None] * len(at)
     blank = [None] * len(at)
     names = zip(columns.get("name_vi", blank), columns.get("name_en", blank), strict=True)

@@ -165,14 +165,15 @@ class LayerBook:
             letters = self._letters.get(name)
         if letters is None or letters[0] != number:
             texts = [f.name for f in ALL[name].fields if f.kind == "text" and f.name not in ("source", "coord_source")]
-            columns = [_folded(held.frame[n]) for n in texts if held.frame[n].notna().any()]
-            made = [" ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * len(held.frame)
-            first = [n for n in (*ALL[name].key, "name_vi", "name_en") if n in texts and held.frame[n].notna().any()]
-            names = [" ".join(parts) for parts in zip(*(_folded(held.frame[n]) for n in first), strict=True)]
-            letters = (number, made, names or made)
+            known, fresh = letters[3] if letters else {}, {}  # most texts are those of the version before
+            columns = {n: _folded(held.frame[n], known, fresh) for n in texts if held.frame[n].notna().any()}
+            made = [" ".join(parts) for parts in zip(*columns.values(), strict=True)] or [""] * len(held.frame)
+            first = [columns[n] for n in (*ALL[name].key, "name_vi", "name_en") if n in columns]
+            names = [" ".join(parts) for parts in zip(*first, strict=True)]
+            letters = (number, made, names or made, fresh)
             with self._lock:
                 self._letters[name] = letters
-        _number, made, names = letters
+        _number, made, names, _texts = letters
         hits = [i for i, text in enumerate(made) if phrase in text]
         hits = hits or [i for i, text in enumerate(made) if all(w in text for w in phrase.split())]
         return sorted(hits, key=lambda i: phrase not in names[i])
@@ -233,11 +234,15 @@ class LayerBook:
         return at - timedelta(milliseconds=1), at
 
 
-def _folded(column):
-    """The letters of a column of texts without marks; each text that stands there often is looked at once."""
+def _folded(column, known, fresh):
+    """The letters of a column of texts without marks; each text that stands there often is looked at once.
+
+    known: {text: letters} that need not be looked at again; fresh: takes those of this column.
+    """
     codes, texts = pd.factorize(column, use_na_sentinel=True)
-    known = np.array([*(fold(str(t)) for t in texts), ""], dtype=object)
-    return known[codes].tolist()
+    letters = [known[t] if t in known else fold(str(t)) for t in texts]
+    fresh.update(zip(texts, letters, strict=True))
+    return np.array([*letters, ""], dtype=object)[codes].tolist()
 
 
 def _audited(layer, key, told):
