@@ -7,7 +7,6 @@ left out and named.
 
 import io
 import json
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 
@@ -17,6 +16,7 @@ import pyproj
 import shapely
 
 from layers.errors import LayerError, said
+from layers.parquetpages import Header
 
 MAX_UNPACKED = 2_000_000_000
 MAX_PAGE = 130_000_000  # DuckDB closes a page at 100 MB; others at 1 MB
@@ -214,14 +214,14 @@ class Parquet:
         return out
 
     def _pages(self, file, begin, length, size):
-        """The pages of a column, as _Page; LayerError where one is none or too large."""
+        """The pages of a column, as Page; LayerError where one is none or too large."""
         at, end, out = begin, begin + length, []
         if not 0 < begin < size or not 0 <= length <= size:
             raise self._broken("offset")
         while at < end:
             file.seek(at)
             try:
-                page = _Header(file.read(1 << 16)).page()
+                page = Header(file.read(1 << 16)).page()
             except (IndexError, ValueError, RecursionError) as e:
                 raise self._broken(e) from e
             if page.unpacked > MAX_PAGE:
@@ -332,78 +332,3 @@ def _geo(metadata):
         isinstance(made, dict) and isinstance(made.get("columns"), dict) and isinstance(made.get("primary_column"), str)
     )
     return made if fits else {}
-
-
-@dataclass(frozen=True)
-class _Page:
-    """unpacked: bytes of its values; length: bytes in the file with its header; coded: number of the encoding of its
-    values, None for a dictionary."""
-
-    unpacked: int
-    length: int
-    coded: int | None
-
-
-class _Header:
-    """The header of a page in Thrift's compact protocol, as far as it is needed. `at`: how many bytes were read."""
-
-    def __init__(self, body):
-        self._body, self.at = body, 0
-
-    def page(self):
-        """The _Page; IndexError, ValueError where it is none."""
-        found = {}
-        self._struct(lambda path, value: found.__setitem__(path, value), ())
-        unpacked, packed = found.get((2,), -1), found.get((3,), -1)
-        if unpacked < 0 or packed < 0:
-            raise ValueError("page")
-        return _Page(unpacked, self.at + packed, found.get((5, 2), found.get((8, 4))))
-
-    def _struct(self, tell, path):
-        if len(path) > 20:
-            raise ValueError("page")
-        number = 0
-        while (head := self._byte()) != 0:
-            number = number + (head >> 4) if head >> 4 else self._signed()
-            tell((*path, number), self._value(head & 15, tell, (*path, number)))
-
-    def _value(self, kind, tell, path):
-        if kind in (1, 2):
-            return kind == 1
-        if kind == 3:
-            return self._byte()
-        if kind in (4, 5, 6):
-            return self._signed()
-        if kind == 7:
-            self.at += 8
-        elif kind == 8:
-            length = self._unsigned()
-            self.at += length
-        elif kind in (9, 10):
-            head = self._byte()
-            length = head >> 4 if head >> 4 != 15 else self._unsigned()
-            for _ in range(length):
-                self._value(head & 15, tell, (*path, 0))
-        elif kind == 12:
-            self._struct(tell, path)
-        else:
-            raise ValueError("page")
-        return None
-
-    def _byte(self):
-        self.at += 1
-        return self._body[self.at - 1]
-
-    def _unsigned(self):
-        value = shift = 0
-        while shift < 70:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if not byte & 128:
-                return value
-            shift += 7
-        raise ValueError("page")
-
-    def _signed(self):
-        value = self._unsigned()
-        return (value >> 1) ^ -(value & 1)

@@ -57,7 +57,7 @@ FLOORS = [
     },
     {"geo.enumeration", "geo.exchange", "geo.medians"},
     {"geo.siting"},
-    {"layers.errors", "layers.letters", "layers.pulse", "layers.strokes"},
+    {"layers.errors", "layers.letters", "layers.parquetpages", "layers.pulse", "layers.strokes"},
     {
         "layers.rules",
         "layers.catalogue",
