@@ -59,6 +59,7 @@ WINDOWS_MARKERS = {
     "platform_system": "Windows",
     "sys_platform": "win32",
 }
+PYTHON_SETTINGS = ("PYTHONHOME", "PYTHONPATH", "PYTHONIOENCODING")
 AGAIN = "then run the same command again"
 
 
@@ -466,7 +467,7 @@ def note(text):
 def clean_environment():
     env = dict(os.environ)
     # A desktop GIS may have set the first four; they lead the wheels to a foreign PROJ or GDAL.
-    for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH", "PYTHONHOME", "PYTHONPATH"):
+    for name in (*("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH"), *PYTHON_SETTINGS):
         env.pop(name, None)
     # Without bytecode files every start would compile all packages again: 2 s in place of 0.5 s.
     env.pop("PYTHONDONTWRITEBYTECODE", None)

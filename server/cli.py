@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import sys
 from contextlib import ExitStack
 
@@ -18,6 +19,9 @@ COMMANDS = (
 
 def main(argv=None):
     """Run one command; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names here need letters that many machines' own sets lack
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     try:
         with ExitStack() as arguments.opened:

@@ -15,6 +15,7 @@ import pytest
 import rasterio
 from affine import Affine
 
+import run as bootstrap
 from geo.coverage import PARTS, SCENARIOS
 from server import cli
 
@@ -232,3 +233,30 @@ def test_a_head_that_is_none_is_told_in_one_line(filled, capsys, head):
     with pytest.raises(SystemExit):
         cli.main(["audit", "verify", "--data", str(filled.data_dir), "--head", head])
     assert "NUMBER:HASH" in capsys.readouterr().err
+
+
+# --- machines with other letters ---
+
+
+@pytest.mark.parametrize("letters", ["cp1252", "ascii"])
+def test_commands_write_utf8_whatever_letters_the_machine_has(starter_store, tmp_path, letters):
+    folder = shutil.copytree(starter_store, tmp_path / "thư mục có dấu và khoảng trắng")
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": letters}
+
+    def said(*words, code=0):
+        command = [sys.executable, "-m", "server.cli", *map(str, words), "--data", folder]
+        done = subprocess.run(command, env=env, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr
+        return (done.stdout + done.stderr).decode("utf-8")
+
+    assert "114 phường, xã" in said("ledger", "--by", "ward", "--format", "json")
+    assert "nhà máy.csv" in said("export", "treatment_plants", "--out", tmp_path / "nhà máy.csv")
+    assert "không có.csv" in said("import", "waste_sites", tmp_path / "không có.csv", code=1)
+
+
+def test_an_environment_of_other_letters_does_not_reach_the_commands(monkeypatch):
+    for name in ("PYTHONIOENCODING", "PYTHONPATH", "PYTHONHOME", "PROJ_LIB"):
+        monkeypatch.setenv(name, "foreign")
+    made = bootstrap.clean_environment()
+    assert made["PYTHONUTF8"] == "1"
+    assert not {"PYTHONIOENCODING", "PYTHONPATH", "PYTHONHOME", "PROJ_LIB"} & set(made)
