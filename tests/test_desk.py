@@ -241,7 +241,7 @@ def test_the_journal_is_filtered_and_exported_alike(office):
     )
     assert len(rows) == len(lines) > 3 and {r["thing"] for r in rows} == {f"case:{code}"}
     assert [str(r["number"]) for r in rows] == [line["number"] for line in lines]
-    assert office.page("administrator", "/audit?since=2026-11-24").count("<tr>") == 0
+    assert office.page("administrator", "/audit?since=2050-12-31").count("<tr>") == 0
     assert office.administrator.get("/audit?since=yesterday").status_code == 400
 
 
