@@ -12,10 +12,10 @@ from server.i18n import gettext as _
 
 EFFORTS = {
     "quick": Effort(gap=0.01, rounds=150, trials=200, kicks=1, kernel_pairs=6_000, outright_pairs=3_000,
-                    unlimited_pairs=40_000, nodes=500),
+                    unlimited_pairs=40_000, looks=5_000, nodes=500),
     "usual": Effort(),
     "thorough": Effort(gap=1e-5, rounds=1_500, trials=5_000, kicks=12, kernel_pairs=40_000, outright_pairs=20_000,
-                       unlimited_pairs=300_000, nodes=20_000),
+                       unlimited_pairs=300_000, looks=300_000, nodes=20_000),
 }  # fmt: skip
 HOW = {
     "quick": N_("Quick: gap up to 1 %%, a third of the time"),
@@ -36,6 +36,10 @@ COUNTS = {
         N_("A larger question is searched, with the gap told."),
     ),
     "unlimited_pairs": (N_("The same where no capacity binds"), N_("Such a question is easier.")),
+    "looks": (
+        N_("Choices of few plants looked through"),
+        N_("To prove that no other choice of up to a handful of plants serves more; 0: leave it out."),
+    ),
     "nodes": (N_("Branches of each exact solution, at most"), N_("Blank: no limit, which may take very long.")),
     "seconds": (
         N_("Seconds of each exact solution, at most"),
@@ -46,7 +50,7 @@ COUNTS = {
 
 def effort_of(effort):
     """The name of an effort among HOW: one of EFFORTS, or "own"."""
-    return next((name for name, known in EFFORTS.items() if asdict(known) == effort), "own")
+    return next((name for name, known in EFFORTS.items() if asdict(known) == asdict(Effort()) | effort), "own")
 
 
 def read(typed):
