@@ -8,7 +8,6 @@ opens a file of the store: writers make bytes in memory, the whole GeoPackage a 
 import datetime
 import io
 import json
-import os
 import re
 import sqlite3
 import struct
@@ -23,7 +22,7 @@ import shapely
 
 from geo.projection import decimals, shapes_from_wgs84
 from layers import export as public
-from layers import geopackage, kml, parquet, shapefile, workbook
+from layers import geopackage, kml, parquet, shapefile, wholefiles, workbook
 from layers.catalogue import ALL, Layer
 from layers.errors import LayerError
 
@@ -303,7 +302,7 @@ def geopackage_file(path, tables, crs=4326):
     try:
         with closing(sqlite3.connect(fresh)) as con:
             _fill(con, (moved(t, crs) for t in tables))
-        os.replace(fresh, path)
+        wholefiles.settle(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
 

@@ -8,7 +8,6 @@ sea level, or class numbers. The versions of a slot lie in rasters/ and in the a
 """
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -28,7 +27,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
 from rasterio.windows import transform as window_transform
 
-from layers import audit
+from layers import audit, wholefiles
 from layers.errors import LayerError, Said, said
 from layers.surfaces import WARD_KINDS, make_population, service_links, take_population
 
@@ -344,7 +343,7 @@ def _write(values, transform, crs, target, *, classes, tags):
         with rasterio.open(part, "w", **profile) as file:
             file.write(body, 1)
             file.update_tags(**tags)
-        os.replace(part, target)
+        wholefiles.settle(part, target)
 
 
 def _facts(file):
@@ -390,7 +389,7 @@ def put(store, slot, tried, *, who, source, facts=None):
     with _next_version(store, slot) as (con, number, path, folder):
         _keep(Path(tried), folder / f"{slot}-{number}.tif")
         _note(con, slot, number, tried, who, source, facts)
-        os.replace(tried, path)
+        wholefiles.settle(tried, path)
     return number
 
 
@@ -481,7 +480,7 @@ def _note(con, slot, number, path, who, source, facts):
 def _keep(path, target):
     fresh = target.with_suffix(".part")
     shutil.copyfile(path, fresh)
-    os.replace(fresh, target)
+    wholefiles.settle(fresh, target)
 
 
 def _numbers(folder, slot):

@@ -10,7 +10,6 @@ catalogue's promises; otherwise the last good version stays in use and `refused`
 """
 
 import logging
-import os
 import sqlite3
 import tempfile
 import threading
@@ -21,7 +20,7 @@ from pathlib import Path
 import shapely
 import sqlalchemy as sa
 
-from layers import archive, audit, geopackage, migrations, packing, rows, rules, tables
+from layers import archive, audit, geopackage, migrations, packing, rows, rules, tables, wholefiles
 from layers.catalogue import ALL
 from layers.checks import CheckedLayer, check
 from layers.errors import LayerError, StoreError, said, vietnamese
@@ -574,7 +573,7 @@ class Store:
         fresh.unlink(missing_ok=True)
         with self._engine.connect() as con:
             geopackage.copy_to(con.connection.driver_connection, fresh)
-        os.replace(fresh, path)
+        wholefiles.settle(fresh, path)
 
 
 def _iso(at):

@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from layers import geopackage
+from layers import geopackage, wholefiles
 from layers.errors import LayerError
 from layers.store import FILE_NAME as STORE_FILE
 from server.citytime import CITY_TIME
@@ -55,7 +55,7 @@ def make(data_dir, path, *, progress=None):
             manifest = _write(out, members, progress)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(part, path)
+        wholefiles.settle(part, path)
     except OSError as e:
         part.unlink(missing_ok=True)
         raise BackupError(f"The backup was not written: {e.strerror or e} ({e.filename or path}).") from e

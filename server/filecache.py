@@ -1,12 +1,12 @@
 """What is made from data and kept: files on disk by version of data and program, recent answers in memory."""
 
 import hashlib
-import os
-import tempfile
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
+
+from layers import wholefiles
 
 _making = threading.Lock()  # one at a time: a large file takes memory
 
@@ -37,16 +37,8 @@ def kept(folder, version, name, make):
             for old in folder.iterdir():
                 if not old.name.startswith(f"{version}-"):
                     old.unlink()
-            write(path, body)
+            wholefiles.write(path, body)
     return body
-
-
-def write(path, body):
-    """A file put in place in one step."""
-    handle, fresh = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        file.write(body)
-    os.replace(fresh, path)
 
 
 class Recent:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from layers import audit
+from layers import audit, wholefiles
 from layers.catalogue import ALL
 from layers.store import KEPT_FOR
 from server import importdoor
@@ -361,10 +361,7 @@ class Imports:
 
     def write(self, number, name, document):
         """Keep a document beside the file, whole or not at all."""
-        path = self.folder(number) / name
-        fresh = path.with_name(name + ".part")
-        fresh.write_text(json.dumps(document, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-        fresh.replace(path)
+        wholefiles.write(self.folder(number) / name, json.dumps(document, ensure_ascii=False, allow_nan=False))
 
     # --- inside ---
 

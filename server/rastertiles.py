@@ -18,6 +18,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import from_bounds
 from rasterio.vrt import WarpedVRT
 
+from layers import wholefiles
 from server import filecache
 
 SIDE = 256
@@ -128,7 +129,7 @@ def _smaller(path, *, smooth):
         os.link(path, part)
         with rasterio.Env(TIFF_USE_OVR=True, COMPRESS_OVERVIEW="DEFLATE"), rasterio.open(part, "r+") as file:
             file.build_overviews(sizes, Resampling.average if smooth else Resampling.nearest)
-        os.replace(made, ready)
+        wholefiles.settle(made, ready)
     except (OSError, rasterio.errors.RasterioError):
         made.unlink(missing_ok=True)
     finally:

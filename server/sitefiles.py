@@ -6,7 +6,6 @@ Everything is taken from result.json and the rasters of the run; the same answer
 import hashlib
 import io
 import json
-import os
 from datetime import datetime
 
 import geopandas as gpd
@@ -17,7 +16,7 @@ import shapely
 from affine import Affine
 from rasterio.enums import Resampling
 
-from layers import formats
+from layers import formats, wholefiles
 from layers.workbook import LONG_AGO, NOT_IN_XML, undated
 from server import sitedata, sitetables
 from server.i18n import N_
@@ -49,14 +48,8 @@ FIGURES = (
 def write_files(result, spec, data, folder):
     """study.gpkg, study.xlsx and replay.json into the folder of the run, where result.json and the rasters are."""
     formats.geopackage_file(folder / "study.gpkg", tables(result, folder))
-    _put(folder / "study.xlsx", workbook(result))
-    _put(folder / "replay.json", replay_text(spec, data, result).encode())
-
-
-def _put(path, body):
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(body)
-    os.replace(part, path)
+    wholefiles.write(folder / "study.xlsx", workbook(result))
+    wholefiles.write(folder / "replay.json", replay_text(spec, data, result))
 
 
 # --- GeoPackage ---

@@ -1,7 +1,6 @@
 """The land of a study scored strip by strip: the best places of each size, the rasters of the smallest, what each rule takes."""
 
 import json
-import os
 from types import MappingProxyType
 
 import numpy as np
@@ -10,6 +9,7 @@ from rasterio.windows import Window
 
 from geo.candidates import Candidates
 from geo.suitability import count_reasons, hectares, strips
+from layers import wholefiles
 from server import loadwords, siteworld
 
 BLOCK = 256  # side of a tile of the rasters, cells
@@ -76,7 +76,7 @@ class _Rasters:
 
     def finish(self):
         for name in self.files:
-            os.replace(self.folder / f"{name}.tif.part", self.folder / f"{name}.tif")
+            wholefiles.settle(self.folder / f"{name}.tif.part", self.folder / f"{name}.tif")
 
 
 def excluded(world, counts):

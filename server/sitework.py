@@ -25,9 +25,9 @@ result.json ("cangxanh-siting-result/1"):
     infeasible   null or {rule, en, vi}
 """
 
-import os
 
 from geo.suitability import Cancelled
+from layers import wholefiles
 from server import sitechoice, siteland, siteplaces, sitetold, siteworld
 from server.i18n import N_
 from server.jobs import Stopped
@@ -82,7 +82,7 @@ def answer(spec, data, folder, *, tell=lambda share, words="", **values: None, s
     tell(0.88, N_("Writing the reason cards"))
     made |= sitetold.of_plan(world, candidates, plan, chain)
     made["infeasible"] = infeasible
-    _write(folder / "result.json", packed(made))
+    wholefiles.write(folder / "result.json", packed(made))
     tell(0.95, N_("Writing the files"))
     write_files(made, spec, data, folder)
     tell(1.0, N_("Done"))
@@ -97,9 +97,3 @@ def summary_of(result):
     sites = [{k: s[k] for k in ("code", "label", "lon", "lat", "capacity_m3_day", "ward")} for s in result["sites"]]
     out |= {"sites": sites, "free_ha": result["free_ha"], "unchecked": result["unchecked"]}
     return out | {"infeasible": result["infeasible"], "as_of": result["as_of"], "money": result["spec"]["money"]}
-
-
-def _write(path, text):
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)

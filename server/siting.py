@@ -11,12 +11,11 @@ or None: value, gap, status, served_m3_day, gain_m3_day, gain_people, cost, site
 """
 
 import json
-import os
 from datetime import UTC
 
 import sqlalchemy as sa
 
-from layers import audit
+from layers import audit, wholefiles
 from server import siteworld
 from server.casebook import CaseError, Conflict, NotYours
 from server.i18n import N_
@@ -169,8 +168,7 @@ class Studies:
             run = f"{row['runs'] + 1:04}"
             folder = self.folder(code, run)
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "spec.json.part").write_text(row["spec"], "utf-8")
-            os.replace(folder / "spec.json.part", folder / "spec.json")
+            wholefiles.write(folder / "spec.json", row["spec"])
             job = self._services.jobs.start("site", {"code": code, "run": run, "revision": row["revision"]}, who=user)
             changes = {"job": job, "state": "running", "run": run, "runs": row["runs"] + 1}
             con.execute(studies.update().where(studies.c.code == code).values(changes))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from layers import catalogue, mvt
+from layers import catalogue, mvt, wholefiles
 from layers import strokes as drawing
 from layers.strokes import Strokes, clipped, gridded, highest, joined, strokes
 from server import filecache
@@ -239,7 +239,7 @@ class Cache:
         path = self._path(key)
         with suppress(OSError):  # a full or read-only disk: the tile is made again next time
             path.parent.mkdir(parents=True, exist_ok=True)
-            filecache.write(path, body)
+            wholefiles.write(path, body)
 
     def _begin(self, layer, version):
         """Count what an earlier run left of a version, and drop what is left of others."""

@@ -8,10 +8,9 @@ import openpyxl
 import pyogrio
 import pytest
 
-from layers import formats
+from layers import formats, wholefiles
 from layers.export import public_layers
 from server import cli, listings
-from server.commands import export
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +153,7 @@ def test_a_file_is_not_written_over_and_never_left_half(run, tmp_path, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export.os, "replace", full)
+    monkeypatch.setattr(wholefiles.os, "replace", full)
     code, _out, err = run("norms", "--out", path, "--force")
     assert code == 1 and "No space left" in err and path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]

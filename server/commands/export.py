@@ -1,13 +1,12 @@
 """run.py export: layers out of the house, in any format, whole or chosen."""
 
 import argparse
-import os
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import shapely
 
-from layers import formats
+from layers import formats, wholefiles
 from layers.catalogue import ALL
 from layers.errors import said
 from layers.geopackage import SRID
@@ -93,7 +92,7 @@ def run(arguments):
         else:
             (made,) = tables()
             headers = arguments.language or "vi"
-            _put(out, formats.write(made, kind, arguments.crs, language=headers, outlines=arguments.outlines))
+            wholefiles.write(out, formats.write(made, kind, arguments.crs, language=headers, outlines=arguments.outlines))
     except OSError as e:
         raise _refused(
             "{out} cannot be written ({why}).", "Không ghi được {out} ({why}).", out=out, why=e.strerror
@@ -180,13 +179,3 @@ def _gettext(code):
 
 def _refused(en, vi, /, **values):
     return CommandError(said(en, vi, **values))
-
-
-def _put(path, body):
-    """A file put in place in one step: never half of one."""
-    fresh = path.with_name(path.name + ".part")
-    try:
-        fresh.write_bytes(body)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
