@@ -62,7 +62,8 @@ def test_what_somebody_changed_meanwhile_is_not_written_over(office, monkeypatch
     assert office.services.store.history() == before
 
 
-def test_a_large_version_is_put_back_with_a_bar_and_the_page_goes_on(large):
+def test_a_large_version_is_put_back_with_a_bar_and_the_page_goes_on(large, monkeypatch):
+    monkeypatch.setattr(jobs, "TELL_EVERY", 0)  # else how far it is goes untold between two moments
     store = large.services.store
     answer = back(large, 1, base="2")
     address = answer.headers["Location"]
