@@ -130,7 +130,7 @@ def test_the_keyboard_alone_sends_a_file(site, listed):
     with browser.page() as (sheet, seen):
         signed_in(sheet, address, office)
         choosers = []
-        sheet.on("filechooser", choosers.append)  # asked for long before, so that the browser knows of it in time
+        sheet.on("filechooser", lambda one: choosers.append(one))  # asked for long before, so that the browser knows of it in time
         sheet.goto(f"{address}/admin/import?lang=en", wait_until="networkidle")
         for _ in range(40):
             sheet.keyboard.press("Tab")
