@@ -136,6 +136,13 @@ def read(text):
     return checked(document)
 
 
+def kept(text):
+    """The question as a study keeps it; a field that an earlier program did not know has the value of blank()."""
+    spec, known = json.loads(text), blank(None)
+    parts = {k: known[k] | v for k, v in spec.items() if k != "area" and isinstance(known.get(k), dict)}
+    return known | spec | parts
+
+
 def canonical(spec):
     """The question as text, always the same for the same question."""
     return json.dumps(spec, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

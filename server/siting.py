@@ -19,7 +19,7 @@ from layers import audit, wholefiles
 from server import siteworld
 from server.casebook import CaseError, Conflict, NotYours
 from server.i18n import N_
-from server.sitespec import canonical, checked
+from server.sitespec import canonical, checked, kept
 from server.sitewords import said
 
 WRITERS = ("planner", "administrator")
@@ -277,7 +277,7 @@ class Studies:
         summary = None if row["result"] is None else json.loads(row["result"])
         names = ("code", "name", "revision", "created_by", "created_name", "created_at", "changed_at", "job", "run")
         return {name: row[name] for name in (*names, "done_run", "ran_revision", "hidden")} | {
-            "spec": json.loads(row["spec"]),
+            "spec": kept(row["spec"]),
             "state": self._state(row),
             "stale": self._stale(row),
             "summary": summary,

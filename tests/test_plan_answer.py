@@ -25,6 +25,7 @@ from server import (
     sitefiles,
     sitespec,
     sitetables,
+    siting,
     studysheets,
 )
 from server.i18n import translations
@@ -187,6 +188,18 @@ PLACES = st.tuples(st.floats(106, 108), st.floats(20, 21.4))
 def test_a_list_of_places_is_read_back_as_it_was_written(places):
     rows = [{"code": code, "lon": round(lon, 7), "lat": round(lat, 7)} for code, (lon, lat) in places.items()]
     assert planplaces.listed(planplaces.lines(rows)) == (rows, [])
+
+
+def test_a_study_from_before_a_setting_was_known_opens_with_its_own_words(office):
+    spec = sitespec.default(office.services) | {"name": "Từ trước", "area": {"units": list(WARDS)}}
+    code = office.services.studies.create(office.users["planner"], spec)
+    spec["effort"].pop("looks")
+    with office.services.store.transaction() as con:
+        kept = siting.studies.update().where(siting.studies.c.code == code)
+        con.execute(kept.values(spec=sitespec.canonical(spec)))
+    for step in ("goal", "rules", "weights", "run"):
+        page = office.page("planner", f"/plan/{code}/edit/{step}?lang=en")
+        assert step not in ("goal", "run") or "the usual search" in page
 
 
 def test_each_effort_is_harder_than_the_one_before():

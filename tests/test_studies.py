@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from layers import audit
-from server import sitespec, worker
+from server import sitespec, siting, worker
 from server.casebook import CaseError, Conflict, NotYours
 from server.services import open_city
 from server.sitespec import SpecError, default
@@ -106,6 +106,24 @@ def test_a_change_that_fails_leaves_no_row(city, monkeypatch):
         services.studies.save(planner, code, 1, small(services, name="Sau"))
     monkeypatch.undo()
     assert (services.studies.get(code)["name"], services.studies.get(code)["revision"]) == ("Trước", 1)
+
+
+def test_a_question_from_before_a_field_was_known_opens_and_is_saved_whole(city):
+    services, planner = city
+    spec = small(services, name="Từ trước", seed=7)
+    code = services.studies.create(planner, spec)
+    earlier = {k: v for k, v in spec.items() if k != "network"}
+    earlier["effort"] = {k: v for k, v in spec["effort"].items() if k != "looks"}
+    with services.store.transaction() as con:
+        text = sitespec.canonical(earlier)
+        con.execute(siting.studies.update().where(siting.studies.c.code == code).values(spec=text))
+    assert services.studies.get(code)["spec"] == spec, (
+        "what was missing has the value of a new question, the rest its own"
+    )
+    services.studies.save(planner, code, 1, spec | {"seed": 8})
+    with services.store.reading() as con:
+        stored = con.scalar(sa.select(siting.studies.c.spec).where(siting.studies.c.code == code))
+    assert json.loads(stored) == spec | {"seed": 8}
 
 
 def test_a_copy_and_a_hidden_study(city):
