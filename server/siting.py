@@ -78,7 +78,10 @@ class Studies:
     def result(self, code):
         """The whole answer of the newest run that is whole (see server/sitework.py), or None."""
         path = self.paths(code).get("result")
-        return None if path is None else json.loads(path.read_text("utf-8"))
+        if path is None:
+            return None
+        made = json.loads(path.read_text("utf-8"))
+        return {"unit": siteworld.load_unit(made["spec"])} | made  # an answer of an earlier program does not name it
 
     def paths(self, code, run=None):
         """{"folder", "spec", "result", "suitability", "reasons", ...}: the files of a run (the newest whole one) that are there."""

@@ -176,6 +176,16 @@ def test_the_answer_of_the_starter_city_is_sensible(city, ran):
     assert {d["unit"] for d in made["demands"]} <= units | set(services.figures.inputs().units.index)
 
 
+def test_an_answer_from_before_its_unit_was_named_has_one(city, ran):
+    services, _planner = city
+    path, whole = services.studies.paths(ran)["result"], services.studies.result(ran)
+    earlier = {k: v for k, v in json.loads(path.read_text("utf-8")).items() if k != "unit"}
+    before = path.read_bytes()
+    path.write_text(json.dumps(earlier), "utf-8")
+    assert services.studies.result(ran) == whole and whole["unit"] == "m3_day"
+    path.write_bytes(before)
+
+
 def test_the_same_run_again_gives_the_same_tables(city, ran):
     services, planner = city
     before = services.studies.paths(ran)["result"].read_bytes()
