@@ -375,7 +375,7 @@ def _gdal_column(kind, values):
     if kind == "integer":
         return np.array([0 if v is None else v for v in values], dtype=np.int64), gone
     if kind == "date":
-        return np.array([np.datetime64("NaT") if v is None else v for v in values], dtype="datetime64[D]"), None
+        return np.array([np.datetime64("NaT", "D") if v is None else v for v in values], dtype="datetime64[D]"), None
     return np.array(values, dtype=object), None
 
 

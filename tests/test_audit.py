@@ -14,8 +14,24 @@ from layers import audit
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 
+_engines = []
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    while _engines:
+        _engines.pop().dispose()
+
+
+def in_memory():
+    """An engine with one empty database, closed at the end of the test."""
+    _engines.append(sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool))
+    return _engines[-1]
+
+
 def made(rows=5):
-    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    engine = in_memory()
     with engine.begin() as con:
         audit.create(con)
         for i in range(rows):
@@ -129,7 +145,7 @@ def test_rows_are_read_newest_first_and_by_choice():
 
 @given(st.lists(st.tuples(st.text(max_size=20), st.dictionaries(st.text(max_size=5), st.text(max_size=9))), max_size=6))
 def test_any_text_is_kept_and_proven(entries):
-    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    engine = in_memory()
     entries = [(a.encode("utf-8", "ignore").decode(), {k.encode("utf-8", "ignore").decode(): v.encode("utf-8", "ignore").decode()
                for k, v in d.items()}) for a, d in entries]  # fmt: skip
     with engine.begin() as con:
