@@ -193,4 +193,4 @@ def test_pages_draw_real_outlines_as_areas(imported):
         assert "estimated by people" in text and re.search(r"\(\d+(\.\d)?–\d+(\.\d)?%\)", text), "shares have a range"
         assert client.get("/coverage/303?lang=vi").status_code == 200
     finally:
-        services.accounts.close()
+        services.close()

@@ -41,7 +41,7 @@ DIRTY = [{"parameter": "NH4_N", "value": 0.6, "unit": "mg/L"}]
 def city(filled):
     services = Services(filled, Figures(filled), fixed_today=DAY)
     yield services
-    services.accounts.close()
+    services.close()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ OFFICER = User(1, "o", "Commune officer", "commune_officer")
 def city(filled):
     services = Services(filled, Figures(filled), fixed_today=DAY)
     yield services
-    services.accounts.close()
+    services.close()
 
 
 def step(city, user, code, action, fields=None, **more):
