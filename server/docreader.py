@@ -92,6 +92,19 @@ class Reader:
                 )
         return value
 
+    def coded(self, field, value, names, most, known, unknown, twice):
+        """{code: (place, row)} of rows(), each of a known code and each code once; unknown, twice: message ids with %(code)s."""
+        found = {}
+        for k, row in enumerate(self.rows(field, value, names, most)):
+            code = row.get("code")
+            if not isinstance(code, str) or code not in known:
+                self.wrong(f"{field}[{k}].code", unknown, code=str(code))
+            elif code in found:
+                self.wrong(f"{field}[{k}].code", twice, code=code)
+            else:
+                found[code] = (k, row)
+        return found
+
     def codes(self, field, value):
         if not isinstance(value, list) or not all(isinstance(code, str) and 0 < len(code) <= 60 for code in value):
             self.wrong(field, N_("This must be a list of codes."))

@@ -32,6 +32,14 @@ def layer_of(name):
     return ALL.get(name) or abort(404)
 
 
+def editable(name):
+    """The layer of an address where rows and versions are changed here; NotHere for one behind the gate."""
+    layer = layer_of(name)
+    if layer.gated:
+        raise NotHere(name)
+    return layer
+
+
 def page(template, status=200, **values):
     return render_template(template, staff=desk.frame(user(), office.ward_names(services())), **values), status
 

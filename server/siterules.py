@@ -7,15 +7,8 @@ from server.sitekinds import RULES, RuleKind
 def rules(reader, value, own):
     """Every rule that is known, in our order, then those of own layers; own: {"layer:CODE"}."""
     names = ("code", "on", "distance_m", "source", "at_least", "at_most", "classes")
-    asked, out = {}, []
-    for k, row in enumerate(reader.rows("rules", value, names, 60)):
-        code = row.get("code")
-        if code not in RULES and code not in own:
-            reader.wrong(f"rules[{k}].code", N_("There is no rule %(code)s."), code=str(code))
-        elif code in asked:
-            reader.wrong(f"rules[{k}].code", N_("The rule %(code)s is given twice."), code=code)
-        else:
-            asked[code] = (k, row)
+    twice, out = N_("The rule %(code)s is given twice."), []
+    asked = reader.coded("rules", value, names, 60, {*RULES, *own}, N_("There is no rule %(code)s."), twice)
     for code in (*RULES, *sorted(own & set(asked))):
         kind = RULES.get(code, RuleKind(code, "near", distance_m=0.0))
         made = {"code": code, "on": kind.on, "distance_m": kind.distance_m, "source": ""}

@@ -10,15 +10,8 @@ from server.sitekinds import CRITERIA, CriterionKind
 
 def criteria(reader, value, own):
     """Every criterion that is known, in our order, then those of own layers; own: {"layer:CODE"}."""
-    asked, out = {}, []
-    for k, row in enumerate(reader.rows("criteria", value, ("code", "weight", "curve"), 40)):
-        code = row.get("code")
-        if code not in CRITERIA and code not in own:
-            reader.wrong(f"criteria[{k}].code", N_("There is no criterion %(code)s."), code=str(code))
-        elif code in asked:
-            reader.wrong(f"criteria[{k}].code", N_("The criterion %(code)s is given twice."), code=code)
-        else:
-            asked[code] = (k, row)
+    names, twice, out = ("code", "weight", "curve"), N_("The criterion %(code)s is given twice."), []
+    asked = reader.coded("criteria", value, names, 40, {*CRITERIA, *own}, N_("There is no criterion %(code)s."), twice)
     for code in (*CRITERIA, *sorted(own & set(asked))):
         kind = CRITERIA.get(code, CriterionKind(code, "m", (), "", 0.0, ((0, 1.0), (2_000, 0.0))))
         made = {

@@ -54,6 +54,8 @@ def refused(**fields):
         ({"criteria": [{"code": "demand", "weight": 0}]}, "criteria", "above 0"),
         ({"criteria": [{"code": "demand", "weight": 1, "curve": [[0, 0], [0, 1]]}]}, "criteria[0].curve", "rising"),
         ({"criteria": [{"code": "demand", "weight": 1, "curve": [[0, 0], [1, 2]]}]}, "criteria[0].curve", "0 to 1"),
+        ({"rules": [{"code": ["homes"]}]}, "rules[0].code", "no rule"),
+        ({"criteria": [{"code": {"a": 1}, "weight": 1}]}, "criteria[0].code", "no criterion"),
         ({"layers": [{"code": "a b", "source": "x", "wkt": "POINT (1 1)"}]}, "layers[0].code", "letters"),
         ({"layers": [{"code": "a", "wkt": "POINT (1 1)"}]}, "layers[0].source", "filled in"),
         ({"network": {"layer": "roads"}}, "network.layer", "no own layer roads"),
@@ -100,6 +102,23 @@ def test_no_value_of_a_field_breaks_the_reader(field, value):
     else:
         assert checked(made) == made
         assert read(sitespec.canonical(made)) == made
+
+
+_NAMES = ("code", "on", "distance_m", "source", "at_least", "at_most", "classes", "weight", "curve", "lon", "lat", "wkt",
+          "radius_m", "reason", "capacity_m3_day", "cost", "title", "use")  # fmt: skip
+
+
+@given(
+    some.sampled_from(("rules", "criteria", "layers", "given", "block", "sizes", "pairs")),
+    some.lists(some.dictionaries(some.sampled_from(_NAMES), _values, max_size=4), max_size=3),
+)
+def test_no_value_in_a_group_of_a_list_breaks_the_reader(field, groups):
+    try:
+        made = st.question(**{field: groups})
+    except SpecError as e:
+        assert e.problems_of
+    else:
+        assert checked(made) == made
 
 
 def test_what_is_left_out_is_filled_in_and_reads_back():

@@ -6,11 +6,11 @@ from layers.errors import LayerError
 from server import drawing, featureedits, featureforms, layermaps, layerwords, query, rowkeys, rowpages
 from server.corners import FORMS, SYSTEM_CODES, typed, written
 from server.errors import Refused
-from server.featureedits import EDITORS, Clash, Editor, NotHere, Row
+from server.featureedits import EDITORS, Clash, Editor, Row
 from server.forms import FormError
 from server.i18n import N_, moment
 from server.i18n import gettext as _
-from server.layerdesk import blueprint, book, layer_of, page, services
+from server.layerdesk import blueprint, book, editable, layer_of, page, services
 from server.problems import label
 from server.security import allowed, takes_up_to, user
 
@@ -79,9 +79,7 @@ def sent(layer, before, *, new=False):
 @bp.get("/<name>/new")
 @allowed(*EDITORS)
 def new(name):
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    layer = editable(name)
     return form_page(layer, Row({}))
 
 
@@ -89,9 +87,7 @@ def new(name):
 @allowed(*EDITORS)
 @takes_up_to(OUTLINE, fields=OUTLINE)
 def add(name):
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    layer = editable(name)
     mine, errors = sent(layer, Row({}), new=True)
     try:
         if errors:
@@ -105,9 +101,7 @@ def add(name):
 @bp.get("/<name>/features/<key>")
 @allowed(*EDITORS)
 def feature(name, key):
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    layer = editable(name)
     parts = key_from(layer, key)
     version, _held = book().now(name)
     row = row_at(layer, version, parts)
@@ -144,9 +138,7 @@ def chosen_of(layer, mine, theirs, key):
 @allowed(*EDITORS)
 @takes_up_to(OUTLINE, fields=OUTLINE)
 def save(name, key):
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    layer = editable(name)
     parts = key_from(layer, key)
     shown = int(request.form["base"]) if request.form.get("base", "").isdecimal() else 0
     base = row_at(layer, shown, parts)
@@ -191,9 +183,7 @@ def both(layer, key, clash, *, undone=None):
 @bp.post("/<name>/features/<key>/delete")
 @allowed(*EDITORS)
 def delete(name, key):
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    layer = editable(name)
     parts = key_from(layer, key)
     if request.form.get("sure") != "yes":
         raise Refused(_("Tick the box to confirm, then send the form again. Nothing was changed."))
@@ -221,9 +211,7 @@ def delete(name, key):
 @allowed(*EDITORS)
 def undo(name, key, which):
     """Take back what one version did to one row; what was changed since then stays, or is asked about."""
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    layer = editable(name)
     parts = key_from(layer, key)
     if which not in [v["version"] for v in services().store.history(name)]:
         abort(404)

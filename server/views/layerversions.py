@@ -7,10 +7,10 @@ from layers.errors import LayerError
 from server import layermaps, layerwords, putbacks, query, versionpages
 from server.changes import KINDS, chosen
 from server.errors import Refused
-from server.featureedits import EDITORS, NotHere
+from server.featureedits import EDITORS
 from server.i18n import gettext as _
 from server.i18n import moment
-from server.layerdesk import blueprint, book, layer_of, page, services
+from server.layerdesk import blueprint, book, editable, layer_of, page, services
 from server.security import allowed, user
 
 bp = blueprint("layerversions", __name__)
@@ -100,9 +100,7 @@ def differences(name):
 @bp.post("/<name>/versions/<int:old>/restore")
 @allowed(*EDITORS)
 def restore(name, old):
-    layer = layer_of(name)
-    if layer.gated:
-        raise NotHere(name)
+    editable(name)
     if request.form.get("sure") != "yes":
         raise Refused(_("Tick the box to confirm, then send the form again. Nothing was changed."))
     store = services().store
